@@ -1,0 +1,57 @@
+# Two commands matter: `make run` executes the course, `make test` checks it. Both make .venv first if it is missing.
+PYTHON ?= python3
+CONSTRAINTS ?= constraints.txt
+ifeq ($(OS),Windows_NT)
+BIN := .venv/Scripts
+else
+BIN := .venv/bin
+endif
+
+# The thread count changes the order of sums, hence the last digits: stored outputs are made and checked with one.
+export OMP_NUM_THREADS := 1
+
+.PHONY: run test lab refresh bench coverage gpu full colab links clean
+
+run: .venv/.stamp            ## execute every notebook into build/executed, two at a time
+	$(BIN)/course run
+
+test: .venv/.stamp           ## lint, types, unit tests, and every stored output
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -n 2
+	$(BIN)/course validate
+
+lab: .venv/.stamp            ## open the notebooks in JupyterLab
+	$(BIN)/jupyter lab notebooks
+
+refresh: .venv/.stamp        ## rewrite the stored outputs from a clean run (a maintainer's act)
+	$(BIN)/course refresh
+
+bench: .venv/.stamp          ## time our code beside its peers, in one process, as ratios
+	$(BIN)/python benchmarks/run.py
+
+coverage: .venv/.stamp       ## unit tests with branch coverage of course_utils
+	$(BIN)/python -m pytest -n 2 --cov --cov-report=term-missing:skip-covered
+
+gpu: .venv/.stamp            ## every notebook and every stored output on a GPU, with the GPU's tolerance
+	$(BIN)/course run --set device=cuda
+	$(BIN)/course validate --set device=cuda --rtol 0.02
+
+full: .venv/.stamp           ## the notebooks that take a data set, on Fashion-MNIST (downloaded if it is not at hand)
+	$(BIN)/course run --set dataset=fashion-mnist
+
+colab:                       ## the course with the package versions that Colab has
+	$(MAKE) run CONSTRAINTS=.github/constraints/colab.txt
+
+links: .venv/.stamp          ## every link of the notebooks and pages
+	$(BIN)/python -m pip install -q --editable ".[links]"
+	$(BIN)/python -m pytest -o addopts= --check-links README.md CONTRIBUTING.md data notebooks
+
+.venv/.stamp: pyproject.toml $(CONSTRAINTS)
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --disable-pip-version-check -q --editable ".[all]" --constraint $(CONSTRAINTS)
+	$(BIN)/python -c "import pathlib; pathlib.Path('.venv/.stamp').touch()"
+
+clean:                       ## remove the environment and everything that was built
+	$(PYTHON) -c "import shutil; [shutil.rmtree(p, ignore_errors=True) for p in ('.venv', 'build')]"

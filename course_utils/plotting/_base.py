@@ -1,0 +1,90 @@
+"""What do all figures of the course share? Style, colours of methods, and an alternative text for every one."""
+
+import functools
+import importlib.resources
+import io
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar
+
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+STYLE = str(importlib.resources.files(__package__) / "course.mplstyle")
+
+# Okabe and Ito (2008), "Color Universal Design". The same method has the same colour in every notebook.
+BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, BLACK, GREY = (
+    "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#7F7F7F",
+)  # fmt: skip
+METHOD_COLORS = {
+    "SGD": BLUE,
+    "momentum": VERMILION,
+    "momentum (EMA)": ORANGE,
+    "Nesterov": PURPLE,
+    "AdaGrad": SKY,
+    "RMSProp": GREY,
+    "Adam": GREEN,
+    "AdamW": BLACK,
+    "constant": BLACK,
+    "std 0.01": SKY,
+    "std 0.1": ORANGE,
+    "LeCun (fan-in)": PURPLE,
+    "Xavier": BLUE,
+    "He": VERMILION,
+    "orthogonal": GREEN,
+}
+# Line styles tell methods apart where colour cannot (print, projection, colour blindness).
+METHOD_STYLES = dict(zip(METHOD_COLORS, ["-", "--", ":", "-.", "-", "--", "-", ":"] * 2, strict=False))
+
+
+def styled(plot: Callable[P, T]) -> Callable[P, T]:
+    """Run a plot function under the course's style, leaving the reader's own rcParams as they were."""
+
+    @functools.wraps(plot)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> T:
+        with plt.style.context(STYLE):
+            return plot(*args, **kwargs)
+
+    return wrapper
+
+
+@styled
+def new_axes(**figure_kwargs: Any) -> Axes:
+    """Return the Axes of a new figure in the course's style, not yet shown."""
+    ax: Axes = plt.subplots(**figure_kwargs)[1]
+    return ax
+
+
+@styled
+def new_grid(rows: int, columns: int, **figure_kwargs: Any) -> list[Axes]:
+    """Return rows x columns Axes of a new figure in the course's style, row by row."""
+    _, axes = plt.subplots(rows, columns, squeeze=False, **figure_kwargs)
+    return list(axes.flat)
+
+
+def show(figure: Figure | Axes, *, alt: str) -> None:
+    """Store the figure as a PNG with an alternative text, and close it.
+
+    Args:
+        figure: the figure, or any Axes in it.
+        alt: what a reader who cannot see the figure needs: what is drawn against what, and what it shows. At least
+            20 characters; the form test refuses figures without one.
+    """
+    from IPython.display import Image, display
+
+    if len(alt.strip()) < 20:
+        raise ValueError(f"alt must describe the figure in a sentence of 20 or more characters, got {alt!r}.")
+    fig = figure.figure if isinstance(figure, Axes) else figure
+    display(Image(_png(fig.figure), alt=alt))
+    plt.close(fig.figure)
+
+
+def _png(fig: Any) -> bytes:
+    """Render to PNG bytes without the software tag, which would change with every Matplotlib release."""
+    buffer = io.BytesIO()
+    with plt.style.context(STYLE):
+        fig.savefig(buffer, format="png", metadata={"Software": None})
+    return buffer.getvalue()

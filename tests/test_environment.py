@@ -1,0 +1,104 @@
+"""One list of dependencies, one list of versions, no addresses; workflows that hold no logic of their own."""
+
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+CONSTRAINTS = [ROOT / "constraints.txt", *sorted((ROOT / ".github/constraints").glob("*.txt"))]
+WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
+
+
+def requirements(path):
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return [Requirement(line) for line in lines if line and not line.startswith("#")]
+
+
+def test_conda_environment_holds_python_pip_and_our_own_lists_only():
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
+    python, pip, from_pip = environment["dependencies"]
+    assert environment["channels"] == ["conda-forge"]
+    assert pip == "pip"
+    assert from_pip == {"pip": ["--constraint constraints.txt", "--editable .[all]"]}
+    assert re.match(r"^python>=3\.11,<3\.\d+$", python)
+
+
+@pytest.mark.parametrize("path", CONSTRAINTS, ids=lambda path: path.name)
+def test_constraints_hold_exact_versions_and_no_addresses(path):
+    text = path.read_text(encoding="utf-8")
+    assert "://" not in text
+    assert "index" not in text.lower().replace("pytest-xdist", "")
+    for requirement in requirements(path):
+        assert requirement.url is None
+        assert [s.operator for s in requirement.specifier] == ["=="], str(requirement)
+
+
+def test_every_direct_dependency_has_a_constraint_it_allows():
+    pinned = {}
+    for requirement in requirements(CONSTRAINTS[0]):
+        pinned.setdefault(requirement.name.lower(), []).append(next(iter(requirement.specifier)).version)
+    extras = PROJECT["optional-dependencies"]
+    direct = PROJECT["dependencies"] + extras["lab"] + extras["test"]
+    for requirement in map(Requirement, direct):
+        versions = pinned[requirement.name.lower()]
+        assert all(requirement.specifier.contains(version) for version in versions), str(requirement)
+
+
+def test_base_install_stays_within_what_colab_has_and_pins_nothing_from_above():
+    colab = {"torch", "torchvision", "numpy", "matplotlib", "seaborn", "networkx", "tqdm", "joblib", "safetensors"}
+    base = [Requirement(line) for line in PROJECT["dependencies"]]
+    assert {requirement.name for requirement in base} <= colab
+    assert all(s.operator == ">=" for requirement in base for s in requirement.specifier)
+
+
+def test_colab_versions_satisfy_the_base_install():
+    colab = {r.name: next(iter(r.specifier)).version for r in requirements(ROOT / ".github/constraints/colab.txt")}
+    for requirement in map(Requirement, PROJECT["dependencies"]):
+        if requirement.name in colab:
+            assert requirement.specifier.contains(colab[requirement.name]), str(requirement)
+
+
+def test_no_lock_file_with_addresses_is_committed():
+    assert not (ROOT / "uv.lock").exists()
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
+def test_every_step_of_a_workflow_is_an_action_or_one_command_of_ours(path):
+    workflow = yaml.safe_load(path.read_text(encoding="utf-8"))
+    commands = [step["run"] for job in workflow["jobs"].values() for step in job["steps"] if "run" in step]
+    assert commands
+    assert all(re.match(r"^(make|course|gh issue create|echo) ?[^\n;&|]*$", command) for command in commands)
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
+def test_make_targets_that_workflows_call_exist(path):
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    text = path.read_text(encoding="utf-8")
+    targets = re.findall(r"run: make (\w+)", text)
+    targets += [t for line in re.findall(r"target: \[(.*)\]", text) for t in line.split(", ")]
+    assert all(re.search(rf"^{target}:", makefile, re.MULTILINE) for target in targets)
+
+
+def run_tool(*command):
+    if shutil.which(command[0], path=str(Path(sys.executable).parent)) is None:
+        pytest.skip(f"{command[0]} is not installed; it comes with the test extra")
+    program = Path(sys.executable).parent / command[0]
+    return subprocess.run([program, *command[1:]], cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def test_workflows_follow_their_schema():
+    result = run_tool("check-jsonschema", "--builtin-schema", "vendor.github-workflows", *map(str, WORKFLOWS))
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_workflows_have_no_known_weakness():
+    result = run_tool("zizmor", "--offline", "--no-progress", ".github/workflows")
+    assert result.returncode == 0, result.stdout + result.stderr

@@ -1,0 +1,51 @@
+"""A right answer passes; a wrong one is told which mistake it was."""
+
+import numpy as np
+import pytest
+import torch
+
+from course_utils.exercises import WrongAnswer, check_answer
+
+W = np.arange(6.0).reshape(2, 3) + 1
+
+
+def test_right_answer_passes_for_arrays_tensors_and_numbers(capsys):
+    check_answer(W, W)
+    check_answer(torch.tensor(W, requires_grad=True), W)
+    check_answer(0.1 + 0.2, 0.3)
+    assert capsys.readouterr().out == "Right.\n" * 3
+
+
+@pytest.mark.parametrize("nothing", [None, ...])
+def test_unfilled_stub_fails_its_check(nothing):
+    with pytest.raises(WrongAnswer, match="Nothing filled in yet"):
+        check_answer(nothing, 1.0)
+
+
+def test_known_mistake_is_named():
+    mistakes = {"The sign is flipped.": -W, "That is the square.": W**2}
+    with pytest.raises(WrongAnswer, match="The sign is flipped"):
+        check_answer(-W, W, mistakes=mistakes)
+    with pytest.raises(WrongAnswer, match="That is the square"):
+        check_answer(W * W, W, mistakes=mistakes)
+
+
+def test_wrong_shape_is_named_before_the_numbers():
+    with pytest.raises(WrongAnswer, match=r"shape is \(3, 2\), it should be \(2, 3\)"):
+        check_answer(W.T, W)
+
+
+def test_constant_factor_is_named():
+    with pytest.raises(WrongAnswer, match="off by a factor of 3 everywhere"):
+        check_answer(3 * W, W)
+
+
+@pytest.mark.parametrize("answer", [W + 1, np.full((2, 3), np.nan)])
+def test_unknown_mistake_claims_nothing(answer):
+    with pytest.raises(WrongAnswer, match=r"^Not yet\.$"):
+        check_answer(answer, W)
+
+
+def test_expected_zero_has_no_common_factor():
+    with pytest.raises(WrongAnswer, match=r"^Not yet\.$"):
+        check_answer(np.ones(3), np.zeros(3))

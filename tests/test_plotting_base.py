@@ -1,0 +1,59 @@
+"""Figures carry an alternative text, the course's style, and leave the reader's settings alone."""
+
+import itertools
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import pytest
+
+from course_utils.plotting import _base
+from course_utils.plotting._base import METHOD_COLORS, METHOD_STYLES, new_axes, new_grid, show
+
+
+@pytest.fixture
+def displayed(monkeypatch):
+    import IPython.display
+
+    shown = []
+    monkeypatch.setattr(IPython.display, "display", shown.append)
+    return shown
+
+
+def test_shown_figure_is_a_png_with_its_alternative_text_and_is_closed(displayed):
+    ax = new_axes()
+    ax.plot([1, 2], [3, 5])
+    show(ax, alt="A line that rises from 3 to 5.")
+    data, metadata = displayed[0]._repr_mimebundle_()
+    assert metadata["image/png"]["alt"] == "A line that rises from 3 to 5."
+    assert len(data["image/png"]) > 1000
+    assert plt.get_fignums() == []
+
+
+def test_same_figure_gives_the_same_bytes():
+    def draw():
+        ax = new_axes()
+        ax.plot([1, 2, 4])
+        return _base._png(ax.figure)
+
+    assert draw() == draw()
+    plt.close("all")
+
+
+def test_short_alternative_text_is_refused():
+    with pytest.raises(ValueError, match="alt must describe the figure"):
+        show(plt.figure(), alt="a plot")
+    plt.close("all")
+
+
+def test_style_does_not_leak_into_the_readers_settings():
+    before = dict(mpl.rcParams)
+    new_grid(1, 2, figsize=(8, 3))
+    plt.close("all")
+    assert dict(mpl.rcParams) == before
+
+
+def test_methods_differ_in_colour_or_in_line_style():
+    looks = {name: (METHOD_COLORS[name], METHOD_STYLES[name]) for name in METHOD_COLORS}
+    optimizers, initializers = list(looks)[:8], list(looks)[8:]
+    for group in (optimizers, initializers):
+        assert all(looks[a] != looks[b] for a, b in itertools.combinations(group, 2))
