@@ -4,5 +4,26 @@ Nothing here runs a model or saves a file, and nothing else in the package impor
 """
 
 from course_utils.plotting._base import METHOD_COLORS, METHOD_STYLES, new_axes, new_grid, show, styled
+from course_utils.plotting.graphs import plot_computation_graph, plot_memory, plot_step_error
+from course_utils.plotting.optimization import (
+    plot_effective_step,
+    plot_loss_bands,
+    plot_lr_sensitivity,
+    plot_paired_differences,
+)
 
-__all__ = ["METHOD_COLORS", "METHOD_STYLES", "new_axes", "new_grid", "show", "styled"]
+__all__ = [
+    "METHOD_COLORS",
+    "METHOD_STYLES",
+    "new_axes",
+    "new_grid",
+    "plot_computation_graph",
+    "plot_effective_step",
+    "plot_loss_bands",
+    "plot_lr_sensitivity",
+    "plot_memory",
+    "plot_paired_differences",
+    "plot_step_error",
+    "show",
+    "styled",
+]

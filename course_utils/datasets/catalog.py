@@ -1,0 +1,172 @@
+"""Which sets are there, how are they split, and what are their files' hashes?"""
+
+import os
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from course_utils._checks import check_choice
+from course_utils.datasets.download import fetch
+from course_utils.datasets.readers import Bytes, read_cifar_batch, read_idx, read_npz
+from course_utils.datasets.records import Dataset, Split
+from course_utils.datasets.storage import DatasetUnavailableError, download_folder, find, folders
+from course_utils.seeding import make_generator
+
+SPLIT_SEED = 42  # as in the sources: their random_split(train_set, [50000, 10000]) is seeded with 42
+
+_Content = Mapping[str, bytes]
+
+
+class _Source(NamedTuple):
+    """Where one set lies and how its files become splits."""
+
+    kind: str | None  # class of torchvision.datasets that downloads it; None: it comes with the course
+    files: Mapping[str, str]
+    num_train: int  # of the published training images; the rest of them is the validation split
+    classes: tuple[str, ...]
+    read: Callable[[_Content, int], tuple[Split, Split, Split]]
+
+
+def load(name: str, *, root: str | os.PathLike[str] | None = None, download: bool = True) -> Dataset:
+    """Return a data set in memory, from this machine where it is here, else downloaded.
+
+    Looked for in `root`, in the folder named by COURSE_DATA, in the repository's data/, in the installed package and in
+    the user's cache, in this order; each holds the set as torchvision lays it out (`FashionMNIST/raw/...`). Every file
+    is checked by hash before use. A download goes to the first of them that may be written to.
+
+    Args:
+        name: "mnist-5k" (embedded: 4,000 / 500 / 500 images, every class equally often), "fashion-mnist" and "mnist"
+            (50,000 / 10,000 / 10,000), "cifar10" (45,000 / 5,000 / 10,000).
+        root: a folder to look in first, and the only one to download into.
+        download: False never uses the network.
+
+    Returns:
+        The splits, always in the same order: the published training images are divided by `torch.randperm` with seed
+        42, the test images are the published ones.
+
+    Raises:
+        ValueError: if the name is unknown.
+        DatasetUnavailableError: if the set cannot be had or a file is damaged; says where the files may be put.
+    """
+    check_choice("dataset", name, NAMES)
+    source = _SOURCES[name]
+    content = find(source.files, folders(root))
+    if content is None:
+        if source.kind is None or not download:
+            reason = (
+                "download=False was given" if source.kind else "this installation lacks its embedded file"
+            )
+            raise DatasetUnavailableError(
+                f"{name} is not on this machine, and {reason}.\n"
+                f"Put its files into {folders(root)[0]}: {', '.join(source.files)}.\n"
+                'Or use load("mnist-5k"), which comes with the course and needs no network.'
+            )
+        content = fetch(name, source.kind, source.files, download_folder(root))
+    return Dataset(name, *source.read(content, source.num_train), source.classes)
+
+
+def _read_embedded(content: _Content, num_train: int) -> tuple[Split, Split, Split]:
+    arrays = read_npz(content["mnist-5k.npz"])
+    train, val, test = (
+        Split(torch.from_numpy(arrays[f"{split}_images"]), torch.from_numpy(arrays[f"{split}_labels"]).long())
+        for split in ("train", "val", "test")
+    )
+    assert len(train) == num_train
+    return train, val, test
+
+
+def _read_mnist(content: _Content, num_train: int) -> tuple[Split, Split, Split]:
+    train_images, train_labels, test_images, test_labels = (read_idx(file) for file in content.values())
+    return _split(train_images[:, None], train_labels, test_images[:, None], test_labels, num_train)
+
+
+def _read_cifar(content: _Content, num_train: int) -> tuple[Split, Split, Split]:
+    *batches, (test_images, test_labels) = (read_cifar_batch(file) for file in content.values())
+    images, labels = (np.concatenate(parts) for parts in zip(*batches, strict=True))
+    return _split(images, labels, test_images, test_labels, num_train)
+
+
+def _split(
+    images: Bytes, labels: Bytes, test_images: Bytes, test_labels: Bytes, num_train: int
+) -> tuple[Split, Split, Split]:
+    """Divide the published training images as torch's random_split with seed 42 does."""
+    order = torch.randperm(len(images), generator=make_generator(SPLIT_SEED)).numpy()
+    train, val = order[:num_train], order[num_train:]
+    return (
+        _as_split(images[train], labels[train]),
+        _as_split(images[val], labels[val]),
+        _as_split(test_images.copy(), test_labels),  # a copy, because the bytes of a file are read-only
+    )
+
+
+def _as_split(images: Bytes, labels: Bytes) -> Split:
+    return Split(torch.from_numpy(images), torch.from_numpy(labels.astype(np.int64)))
+
+
+_DIGITS = tuple("0123456789")
+_CLOTHES = (
+    "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
+)  # fmt: skip
+_OBJECTS = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+
+
+def _idx_files(folder: str, *digests: str) -> dict[str, str]:
+    """Return the four files of MNIST and of sets made in its image, with their digests in this order."""
+    parts = ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1")
+    return {f"{folder}/raw/{p}-ubyte": f"sha256:{d}" for p, d in zip(parts, digests, strict=True)}
+
+
+# The order of the files is the order in which the readers take them. Digests are of the unpacked files: for MNIST and
+# Fashion-MNIST computed from the published archives, for CIFAR-10 those of torchvision.datasets.CIFAR10.
+_SOURCES: dict[str, _Source] = {
+    "mnist-5k": _Source(
+        None,
+        {"mnist-5k.npz": "sha256:96a1c6b2a4b411198c8197f01f1538bf0fb432faf052bbd45ccb64825ea0310f"},
+        4_000,
+        _DIGITS,
+        _read_embedded,
+    ),
+    "mnist": _Source(
+        "MNIST",
+        _idx_files(
+            "MNIST",
+            "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+            "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+            "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+            "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+        ),
+        50_000,
+        _DIGITS,
+        _read_mnist,
+    ),
+    "fashion-mnist": _Source(
+        "FashionMNIST",
+        _idx_files(
+            "FashionMNIST",
+            "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
+            "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
+            "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
+            "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
+        ),
+        50_000,
+        _CLOTHES,
+        _read_mnist,
+    ),
+    "cifar10": _Source(
+        "CIFAR10",
+        {
+            "cifar-10-batches-py/data_batch_1": "md5:c99cafc152244af753f735de768cd75f",
+            "cifar-10-batches-py/data_batch_2": "md5:d4bba439e000b95fd0a9bffe97cbabec",
+            "cifar-10-batches-py/data_batch_3": "md5:54ebc095f3ab1f0389bbae665268c751",
+            "cifar-10-batches-py/data_batch_4": "md5:634d18415352ddfa80567beed471001a",
+            "cifar-10-batches-py/data_batch_5": "md5:482c414d41f54cd18b22e5b47cb7c3cb",
+            "cifar-10-batches-py/test_batch": "md5:40351d587109b95175f43aff81a1287e",
+        },
+        45_000,
+        _OBJECTS,
+        _read_cifar,
+    ),
+}
+NAMES = tuple(_SOURCES)

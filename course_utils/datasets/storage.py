@@ -1,0 +1,100 @@
+"""Which folder has the files, and are they whole? Places in their order, hashes before use, one writer at a time."""
+
+import gzip
+import hashlib
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import course_utils
+
+PACKAGE = Path(course_utils.__file__).parent
+
+
+class DatasetUnavailableError(RuntimeError):
+    """A data set cannot be had, or a file of it is damaged: the message has the reason, the folder and the way out."""
+
+
+def checkout_folder() -> Path | None:
+    """Return the repository's data/ where the package runs from a checkout, else None."""
+    repository = PACKAGE.parent
+    return repository / "data" if (repository / "pyproject.toml").is_file() else None
+
+
+def cache_folder() -> Path:
+    """Return the folder for downloads of this user, by the custom of the platform; it need not exist."""
+    if sys.platform == "win32":
+        base = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
+    elif sys.platform == "darwin":
+        base = Path.home() / "Library" / "Caches"
+    else:
+        base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "course-utils"
+
+
+def folders(root: str | os.PathLike[str] | None = None) -> list[Path]:
+    """Return where files are looked for, in order: `root`, COURSE_DATA, the checkout, the wheel, the user's cache."""
+    named = (root, os.environ.get("COURSE_DATA"), checkout_folder(), PACKAGE / "data", cache_folder())
+    return [Path(folder).expanduser() for folder in named if folder]
+
+
+def download_folder(root: str | os.PathLike[str] | None = None) -> Path:
+    """Return the first folder of `folders` that may be written to; `root` alone where it is given."""
+    places = [folder for folder in folders(root) if folder != PACKAGE / "data"]
+    for folder in places[:1] if root else places:
+        existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+        if existing.is_dir() and os.access(existing, os.W_OK):
+            return folder
+    raise DatasetUnavailableError(
+        f"None of the folders for data may be written to: {', '.join(map(str, places))}. Name another as root=... or "
+        'in COURSE_DATA; load("mnist-5k") needs no folder.'
+    )
+
+
+def find(files: Mapping[str, str], places: list[Path]) -> dict[str, bytes] | None:
+    """Return the checked content of every file of a set from the first place that has them all, else None.
+
+    Args:
+        files: path relative to the place -> "algorithm:hex digest" of its content. A file may also lie there with .gz
+            appended; then the digest is that of what it unpacks to.
+        places: folders, as `folders` gives them.
+    Raises: DatasetUnavailableError: if a file that was found does not have its digest.
+    """
+    for place in places:
+        paths = {name: _present(place / name) for name in files}
+        if all(paths.values()):
+            return {name: _read(path, files[name]) for name, path in paths.items() if path is not None}
+    return None
+
+
+def _present(path: Path) -> Path | None:
+    packed = path.with_name(path.name + ".gz")
+    return next((candidate for candidate in (path, packed) if candidate.is_file()), None)
+
+
+def _read(path: Path, expected: str) -> bytes:
+    """Return the (unpacked) content of a file after comparing its digest."""
+    algorithm, digest = expected.split(":")
+    try:
+        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    except (EOFError, gzip.BadGzipFile) as error:
+        raise DatasetUnavailableError(f"{path} is damaged: {error}. Delete it and load again.") from error
+    received = hashlib.new(algorithm, content, usedforsecurity=False).hexdigest()
+    if received != digest:
+        raise DatasetUnavailableError(
+            f"{path} is damaged or another version: its {algorithm} should be {digest}, got {received}. "
+            "Delete it and load again."
+        )
+    return content
+
+
+@contextmanager
+def locked(folder: Path, name: str) -> Iterator[None]:
+    """Let one process at a time fetch the set `name` into `folder`; a process that ends or crashes lets go."""
+    from filelock import FileLock  # comes with torch
+
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / f".{name}.lock"):
+        yield

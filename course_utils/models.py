@@ -1,0 +1,95 @@
+"""Which network is it? Multilayer perceptrons whose parameters have the names that the equations use."""
+
+import itertools
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from course_utils._checks import check_choice
+
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "identity": lambda z: z,  # a deep LINEAR network: what is left of depth without a nonlinearity
+    "sigmoid": torch.sigmoid,
+    "tanh": torch.tanh,
+    "relu": torch.relu,
+    "leaky_relu": nn.functional.leaky_relu,
+    "selu": torch.selu,
+    "gelu": nn.functional.gelu,
+}
+
+
+class MLP(nn.Module):
+    r"""A stack of linear layers with one activation between them and none after the last.
+
+    .. math:: z_l = W_l\, h_{l-1} + b_l, \qquad h_l = \phi(z_l), \qquad \text{logits} = z_L
+
+    Parameters are named `layers.<l>.weight` (shape [fan_out, fan_in]) and `layers.<l>.bias`, l = 0, 1, ...
+
+    Args:
+        widths: sizes from the input to the logits, such as (784, 100, 10); at least two.
+        activation: key of ACTIVATIONS.
+        initializer: rule applied to each weight, such as `initializers.he_normal_` with its generator bound; biases
+            are then 0. None keeps torch's default for nn.Linear (uniform, variance 1 / (3 fan_in), biases too).
+        generator: source of randomness of the default; None uses torch's global one. Not used with an initializer.
+    Raises: ValueError: if there are fewer than two widths, one is not positive, or the activation is unknown.
+    """
+
+    def __init__(
+        self,
+        widths: Sequence[int],
+        *,
+        activation: str = "relu",
+        initializer: Callable[[Tensor], Tensor] | None = None,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__()
+        if len(widths) < 2 or min(widths) < 1:
+            raise ValueError(f"widths needs two or more positive sizes, input first, got {tuple(widths)}.")
+        check_choice("activation", activation, ACTIVATIONS)
+        self.widths, self.activation = tuple(widths), activation
+        self.layers = nn.ModuleList(
+            nn.utils.skip_init(nn.Linear, fan_in, fan_out)  # type: ignore[no-untyped-call]
+            for fan_in, fan_out in itertools.pairwise(widths)
+        )
+        with torch.no_grad():
+            for layer in self.layers:
+                _fill(layer, initializer, generator)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the logits [N, widths[-1]] of inputs [N, widths[0]]; images [N, C, H, W] are flattened."""
+        phi = ACTIVATIONS[self.activation]
+        h = x.flatten(1)
+        for layer in self.layers[:-1]:
+            h = phi(layer(h))
+        logits: Tensor = self.layers[-1](h)
+        return logits
+
+
+def _fill(
+    layer: nn.Module, initializer: Callable[[Tensor], Tensor] | None, generator: torch.Generator | None
+) -> None:
+    """Initialize one linear layer: by the rule and zero biases, or as nn.Linear does."""
+    assert isinstance(layer, nn.Linear)
+    if initializer is not None:
+        initializer(layer.weight)
+        layer.bias.zero_()
+        return
+    bound = (
+        layer.in_features**-0.5
+    )  # kaiming_uniform_ with a = sqrt(5), as nn.Linear.reset_parameters calls it
+    layer.weight.uniform_(-bound, bound, generator=generator)
+    layer.bias.uniform_(-bound, bound, generator=generator)
+
+
+def count_parameters(model: nn.Module) -> int:
+    """Return the number of entries of all parameters that are trained."""
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)
+
+
+def summarize(model: nn.Module) -> str:
+    """Return a table of the parameters: name, shape, number of entries, and the total."""
+    rows = [(name, tuple(p.shape), p.numel()) for name, p in model.named_parameters()]
+    width = max(len(name) for name, _, _ in rows)
+    lines = [f"{name:<{width}}  {shape!s:<12} {numel:>9,}" for name, shape, numel in rows]
+    return "\n".join([*lines, f"{'total':<{width}}  {'':<12} {sum(numel for *_, numel in rows):>9,}"])

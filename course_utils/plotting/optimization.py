@@ -1,0 +1,137 @@
+"""Which optimizer, at which learning rate, by how much? Figures of optimizers that show the spread they rest on."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from numpy.typing import ArrayLike
+
+from course_utils.plotting._base import GREY, METHOD_COLORS, METHOD_STYLES, new_axes, styled
+
+
+def _look(name: str) -> dict[str, Any]:
+    """Return the colour and the line style of a method; a label of another kind takes the next of the cycle."""
+    if name not in METHOD_COLORS:
+        return {}
+    return {"color": METHOD_COLORS[name], "linestyle": METHOD_STYLES[name]}
+
+
+@styled
+def plot_lr_sensitivity(
+    curves: Mapping[str, Sequence[tuple[float, Sequence[float]]]],
+    *,
+    chosen: Mapping[str, float] | None = None,
+    chance: float | None = None,
+    ylabel: str = "validation loss (nats)",
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw the final result against the learning rate: mean over seeds as a line, their range as a band.
+
+    Args:
+        curves: method -> [(lr, one result per seed), ...]; results that are not finite leave a gap.
+        chosen: method -> the learning rate selected, marked by a large dot on its curve.
+        chance: the result of guessing, drawn as a dashed line; the axis ends a little beyond it.
+        ylabel: what the results are, with their unit.
+        ax: where to draw; None makes a new figure.
+    """
+    ax = new_axes() if ax is None else ax
+    for name, points in curves.items():
+        lrs = np.array([lr for lr, _ in points])
+        values = np.array([results for _, results in points], dtype=float)  # (lrs, seeds)
+        mean = values.mean(axis=1)
+        (line,) = ax.plot(lrs, mean, marker=".", label=f"{name} (n = {values.shape[1]})", **_look(name))
+        ax.fill_between(lrs, values.min(axis=1), values.max(axis=1), color=line.get_color(), alpha=0.18, lw=0)
+        if chosen is not None and name in chosen:
+            best = int(np.argmin(np.abs(np.log(lrs / chosen[name]))))
+            ax.plot(lrs[best], mean[best], "o", ms=10, color=line.get_color(), mec="white")
+    if chance is not None:
+        ax.axhline(chance, color=GREY, linestyle="--", lw=1.2)
+        ax.text(0.01, chance, "guessing", transform=ax.get_yaxis_transform(), va="bottom", color=GREY)
+        ax.set_ylim(top=1.15 * chance)
+    ax.set(xscale="log", xlabel="learning rate", ylabel=ylabel)
+    ax.legend(fontsize=9)
+    return ax
+
+
+@styled
+def plot_loss_bands(
+    losses: Mapping[str, ArrayLike],
+    *,
+    xlabel: str = "epoch",
+    ylabel: str = "validation loss (nats)",
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw losses against time: mean over seeds as a line, their range as a band.
+
+    Args:
+        losses: method -> array [seeds, points]; the points are numbered from 1.
+        xlabel: what is counted along the points.
+        ylabel: which loss, with its unit.
+        ax: where to draw; None makes a new figure.
+    """
+    ax = new_axes() if ax is None else ax
+    for name, runs in losses.items():
+        runs = np.asarray(runs, dtype=float)
+        time = np.arange(1, runs.shape[1] + 1)
+        (line,) = ax.plot(time, runs.mean(axis=0), label=f"{name} (n = {len(runs)})", **_look(name))
+        ax.fill_between(time, runs.min(axis=0), runs.max(axis=0), color=line.get_color(), alpha=0.18, lw=0)
+    ax.set(xlabel=xlabel, ylabel=ylabel)
+    ax.legend(fontsize=9, ncols=2)
+    return ax
+
+
+@styled
+def plot_effective_step(
+    steps: Mapping[str, ArrayLike],
+    *,
+    predicted: Mapping[str, ArrayLike] | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw the size of each step in units of lr against its number, both on logarithmic axes.
+
+    Args:
+        steps: label -> array [T], |delta| / lr of step 1 to T.
+        predicted: label of `steps` -> array [T] of the formula, drawn as a thin black line over the measurement.
+        ax: where to draw; None makes a new figure.
+    """
+    ax = new_axes() if ax is None else ax
+    for label, sizes in steps.items():
+        sizes = np.asarray(sizes, dtype=float)
+        t = np.arange(1, len(sizes) + 1)
+        ax.plot(t, sizes, lw=5, alpha=0.55, label=label, **{**_look(label), "linestyle": "-"})
+        if predicted is not None and label in predicted:
+            ax.plot(t, np.asarray(predicted[label], dtype=float), color="black", lw=1, linestyle="--")
+    if predicted:
+        ax.plot([], [], color="black", lw=1, linestyle="--", label="predicted")
+    ax.set(xscale="log", yscale="log", xlabel="step t", ylabel="|Δ| / lr")
+    ax.legend()
+    return ax
+
+
+@styled
+def plot_paired_differences(
+    differences: Mapping[str, Sequence[float]],
+    half_widths: Mapping[str, float],
+    *,
+    xlabel: str,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw paired differences, one dot per seed, with their mean and its interval; 0 is where nothing differs.
+
+    Args:
+        differences: name -> one difference per seed.
+        half_widths: name -> half of the 95 % interval of the mean.
+        xlabel: which difference, in which unit and sense.
+        ax: where to draw; None makes a new figure.
+    """
+    ax = new_axes() if ax is None else ax
+    for row, (name, values) in enumerate(differences.items()):
+        color = METHOD_COLORS.get(name, "black")
+        ax.plot(values, np.full(len(values), row - 0.18), "o", color=color, alpha=0.4)
+        ax.errorbar(np.mean(values), row, xerr=half_widths[name], fmt="D", color=color, capsize=5, lw=2)
+    labels = [f"{name} (n = {len(values)})" for name, values in differences.items()]
+    ax.set_yticks(range(len(labels)), labels)
+    ax.axvline(0, color=GREY, linestyle="--", lw=1.2)
+    ax.set(xlabel=xlabel, ylim=(len(labels) - 0.5, -0.6))
+    return ax

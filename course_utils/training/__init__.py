@@ -1,0 +1,18 @@
+"""How is it trained? One readable loop for the whole course, an honest evaluation, and a resume that is exact."""
+
+from course_utils.training.checkpoints import CheckpointError, load_checkpoint, save_checkpoint
+from course_utils.training.loop import evaluate, has_fast_bfloat16, train
+from course_utils.training.records import Diverged, EpochRecord, Evaluation, History
+
+__all__ = [
+    "CheckpointError",
+    "Diverged",
+    "EpochRecord",
+    "Evaluation",
+    "History",
+    "evaluate",
+    "has_fast_bfloat16",
+    "load_checkpoint",
+    "save_checkpoint",
+    "train",
+]

@@ -1,0 +1,52 @@
+"""What is known about a run afterwards? Plain records: numbers with names, ready for a table, a plot or JSON."""
+
+import math
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+
+class Diverged(RuntimeError):
+    """The loss became infinite or NaN; the message names the step and a way out."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Mean loss (nats) and accuracy (fraction in [0, 1]) over a whole set."""
+
+    loss: float
+    accuracy: float
+
+
+@dataclass(frozen=True)
+class EpochRecord:
+    """One epoch, counted from 0. Training figures are running means WHILE the weights moved, validation follows it."""
+
+    epoch: int
+    train_loss: float
+    train_accuracy: float
+    val_loss: float  # NaN where no validation set was given
+    val_accuracy: float
+    lr: float  # of the first parameter group, during this epoch
+
+
+@dataclass
+class History:
+    """A run as records: the loss of every step, one record per epoch, and the best weights by validation accuracy."""
+
+    step_losses: list[float] = field(default_factory=list)
+    epochs: list[EpochRecord] = field(default_factory=list)
+    best_weights: dict[str, Tensor] | None = None  # None where no validation set was given
+    diverged: bool = False
+
+    @property
+    def best(self) -> EpochRecord:
+        """The epoch with the highest validation accuracy, the earliest of several; the last without validation.
+
+        Raises: ValueError: if no epoch has been finished.
+        """
+        if not self.epochs:
+            raise ValueError("No epoch has been finished yet: train for at least one.")
+        if math.isnan(self.epochs[0].val_accuracy):
+            return self.epochs[-1]
+        return max(self.epochs, key=lambda record: record.val_accuracy)
