@@ -27,7 +27,7 @@ def default_step(x: Array) -> Array:
               \sim \varepsilon^{1/3}\max(1, |x_i|)
 
     The last step takes f and f''' to be of the same order once x is measured in its own unit; the error is then of
-    order :math:`\varepsilon^{2/3} \approx 4\cdot10^{-11}` relative to f. Notebook 02, eq. 2.24.
+    order :math:`\varepsilon^{2/3} \approx 4\cdot10^{-11}` relative to f. Notebook 02, eq. 2.27.
     """
     step: Array = _EPS ** (1 / 3) * np.maximum(1.0, np.abs(x))
     return step

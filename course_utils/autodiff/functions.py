@@ -63,7 +63,7 @@ def cross_entropy(logits: Operand, targets: Operand, *, reduction: str = "mean")
         reduction: "mean" over all leading axes, or "sum".
     Returns: a number, in nats.
     Raises: ValueError: if the shapes disagree, a class number is out of range, or the reduction is unknown.
-    Source: the derivation is in notebook 02, eq. 2.11.
+    Source: the derivation is in notebook 02, eq. 2.10.
     """
     check_choice("reduction", reduction, ("mean", "sum"))
     o = as_variable(logits)

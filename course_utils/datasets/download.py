@@ -1,7 +1,5 @@
 """How do files come to this machine whole? Through torchvision, into a folder beside the target, then renamed."""
 
-import contextlib
-import os
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -47,11 +45,10 @@ def fetch(name: str, kind: str, files: Mapping[str, str], folder: Path) -> dict[
 
 
 def _download(kind: str, folder: Path) -> None:
-    """Let torchvision download, check and unpack its archives into `folder`, quietly."""
+    """Let torchvision download, check and unpack its archives into `folder`; it shows its own progress bars."""
     import torchvision
 
-    with open(os.devnull, "w") as nowhere, contextlib.redirect_stderr(nowhere):  # its own progress bar
-        getattr(torchvision.datasets, kind)(str(folder), download=True)
+    getattr(torchvision.datasets, kind)(str(folder), download=True)
 
 
 def _move(scratch: Path, folder: Path, file: str) -> None:

@@ -8,9 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-import course_utils
-
-PACKAGE = Path(course_utils.__file__).parent
+PACKAGE = Path(__file__).parents[1]
 
 
 class DatasetUnavailableError(RuntimeError):

@@ -179,9 +179,9 @@ def plot_step_error(
         best: the step where truncation and rounding are predicted to balance, a vertical line.
         ax: where to draw; None makes a new figure.
     """
-    ax = new_axes() if ax is None else ax
+    ax = new_axes(figsize=(9.5, 4.4)) if ax is None else ax
     for (label, values), color, marker in zip(errors.items(), [BLUE, ORANGE, GREEN], "os^", strict=False):
-        ax.loglog(steps, values, marker, color=color, markersize=4, label=label)
+        ax.loglog(steps, values, marker, color=color, markersize=5, markerfacecolor="none", label=label)
     for (label, values), style in zip((predicted or {}).items(), ["--", ":", "-."] * 2, strict=False):
         ax.loglog(steps, values, color="black", linestyle=style, linewidth=1.5, label=label)
     if best is not None:
@@ -190,5 +190,6 @@ def plot_step_error(
     ax.set(
         xlabel="step h", ylabel="absolute error of the gradient", ylim=(min(positive) / 5, max(positive) * 5)
     )
-    ax.legend()
+    # Beside the axes: the V leaves no corner free.
+    ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
     return ax

@@ -41,8 +41,9 @@ def save_checkpoint(
     tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
     tensors |= {f"best.{name}": tensor for name, tensor in (history.best_weights or {}).items()}
     tensors["generator"] = generator.get_state()
-    tensors["global_generator"] = torch.random.get_rng_state()  # dropout draws from it
+    tensors |= _global_streams(model)
     rest = {
+        "kinds": _kinds(optimizer, scheduler),
         "optimizer": _take_tensors(optimizer.state_dict(), "optimizer", tensors),
         "scheduler": None if scheduler is None else _take_tensors(scheduler.state_dict(), "scheduler", tensors),
         "history": {"step_losses": history.step_losses, "epochs": [asdict(record) for record in history.epochs],
@@ -68,9 +69,10 @@ def load_checkpoint(
 ) -> History:
     """Put a run back where `save_checkpoint` found it, and return its history.
 
-    Weights go to the device where the model is. Torch's global CPU stream is set too: dropout continues where it was.
+    Weights go to the device where the model is. Torch's global streams are set too: dropout continues where it was.
 
-    Raises: CheckpointError: if the file is damaged or does not fit; the message says which part.
+    Raises: CheckpointError: if the file is damaged or does not fit; the message says which part, and nothing has been
+        changed.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -84,20 +86,62 @@ def load_checkpoint(
     if metadata.get("format") != FORMAT:
         raise CheckpointError(f"{path.name} is not a checkpoint of this course ({FORMAT}).")
     rest = json.loads(metadata["rest"])
-    if (rest["scheduler"] is None) != (scheduler is None):
-        raise CheckpointError(f"{path.name} was written {'without' if scheduler else 'with'} a scheduler.")
+    weights = _with_prefix(tensors, "model.")
+    _check_fits(path.name, weights, model, rest["kinds"], _kinds(optimizer, scheduler))
     try:
-        model.load_state_dict(_with_prefix(tensors, "model."))
         optimizer.load_state_dict(_give_tensors(rest["optimizer"], tensors))
-    except (RuntimeError, ValueError) as error:
-        raise CheckpointError(f"{path.name} belongs to another model or optimizer: {error}") from error
+    except ValueError as error:  # other parameter groups: torch says so before it changes anything
+        raise CheckpointError(f"{path.name} belongs to another optimizer: {error}") from error
+    model.load_state_dict(weights)
     if scheduler is not None:
         scheduler.load_state_dict(_give_tensors(rest["scheduler"], tensors))
     generator.set_state(tensors["generator"])
-    torch.random.set_rng_state(tensors["global_generator"])
+    torch.random.set_rng_state(tensors["global.cpu"])
+    device = _device_of(model)
+    if device.type == "cuda" and "global.cuda" in tensors:
+        torch.cuda.set_rng_state(tensors["global.cuda"], device)
     saved = rest["history"]
     epochs = [EpochRecord(**record) for record in saved["epochs"]]
     return History(saved["step_losses"], epochs, _with_prefix(tensors, "best.") or None, saved["diverged"])
+
+
+def _kinds(optimizer: Optimizer, scheduler: LRScheduler | ReduceLROnPlateau | None) -> dict[str, str]:
+    return {
+        "optimizer": type(optimizer).__name__,
+        "scheduler": "none" if scheduler is None else type(scheduler).__name__,
+    }
+
+
+def _device_of(model: nn.Module) -> torch.device:
+    return next((p.device for p in model.parameters()), torch.device("cpu"))
+
+
+def _global_streams(model: nn.Module) -> dict[str, Tensor]:
+    """Return the states of the streams that dropout draws from: the CPU's, and that of the model's GPU."""
+    streams = {"global.cpu": torch.random.get_rng_state()}
+    device = _device_of(model)
+    if device.type == "cuda":
+        streams["global.cuda"] = torch.cuda.get_rng_state(device)
+    return streams
+
+
+def _check_fits(
+    name: str, weights: dict[str, Tensor], model: nn.Module, saved: dict[str, str], given: dict[str, str]
+) -> None:
+    """Raise CheckpointError unless the file was written with such a model, optimizer and scheduler."""
+    for part in ("optimizer", "scheduler"):
+        if saved[part] != given[part]:
+            raise CheckpointError(
+                f"{name} was written with {part} {saved[part]}, this run has {given[part]}."
+            )
+    expected = {key: tuple(tensor.shape) for key, tensor in model.state_dict().items()}
+    received = {key: tuple(tensor.shape) for key, tensor in weights.items()}
+    if expected != received:
+        key = next(k for k in expected | received if expected.get(k) != received.get(k))
+        raise CheckpointError(
+            f"{name} belongs to another model: it has {key} of shape {received.get(key, 'none')}, "
+            f"this one of shape {expected.get(key, 'none')}."
+        )
 
 
 def _with_prefix(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -32,7 +32,7 @@ class EpochRecord:
 
 @dataclass
 class History:
-    """A run as records: the loss of every step, one record per epoch, and the best weights by validation accuracy."""
+    """A run as records: the loss of every step, one record per epoch, and the weights of the best epoch."""
 
     step_losses: list[float] = field(default_factory=list)
     epochs: list[EpochRecord] = field(default_factory=list)
@@ -41,12 +41,16 @@ class History:
 
     @property
     def best(self) -> EpochRecord:
-        """The epoch with the highest validation accuracy, the earliest of several; the last without validation.
+        """The epoch with the highest validation accuracy, the earliest of several.
+
+        Where labels are not classes it is the one with the lowest validation loss; without validation, the last.
 
         Raises: ValueError: if no epoch has been finished.
         """
         if not self.epochs:
             raise ValueError("No epoch has been finished yet: train for at least one.")
-        if math.isnan(self.epochs[0].val_accuracy):
-            return self.epochs[-1]
-        return max(self.epochs, key=lambda record: record.val_accuracy)
+        if not math.isnan(self.epochs[0].val_accuracy):
+            return max(self.epochs, key=lambda record: record.val_accuracy)
+        if not math.isnan(self.epochs[0].val_loss):
+            return min(self.epochs, key=lambda record: record.val_loss)
+        return self.epochs[-1]

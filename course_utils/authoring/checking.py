@@ -1,0 +1,71 @@
+"""How is the plugin run so that neither the repository's pytest settings nor the user's get in its way?"""
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from course_utils.authoring.kernel import kernel_environment
+
+# Settings from outside that would change what is collected or how warnings are treated.
+_FOREIGN = ("PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PYTEST_DISABLE_PLUGIN_AUTOLOAD")
+
+
+def validate_all(notebooks: Sequence[Path], root: Path, *, jobs: int = 2, **options: Any) -> int:
+    """Run pytest over the notebooks in a process of its own and return its exit code; its report goes to stdout.
+
+    Args:
+        notebooks: the stored notebooks, the longest first.
+        root: the folder that the names in the report are relative to.
+        jobs: how many kernels run at a time.
+        options: those of `pytest_arguments`.
+    """
+    with tempfile.TemporaryDirectory(prefix="course-") as scratch:
+        arguments = pytest_arguments(notebooks, root, Path(scratch), jobs=jobs, **options)
+        inherited = kernel_environment(Path(scratch))
+        environment = {name: value for name, value in inherited.items() if name not in _FOREIGN}
+        command = [sys.executable, "-m", "pytest", *arguments]
+        return subprocess.run(command, cwd=root, env=environment, check=False).returncode
+
+
+def pytest_arguments(
+    notebooks: Sequence[Path],
+    root: Path,
+    scratch: Path,
+    *,
+    jobs: int = 1,
+    rtol: float | None = None,
+    atol: float | None = None,
+    settings: Sequence[str] = (),
+    timeout: float = 600.0,
+) -> list[str]:
+    """Return the arguments for pytest, with empty settings of its own, written into `scratch`.
+
+    Args:
+        notebooks: the stored notebooks.
+        root: pytest's root.
+        scratch: an existing folder; the caller removes it.
+        jobs: how many kernels run at a time.
+        rtol: relative tolerance of decimal numbers where no tag is wider; None is the plugin's default.
+        atol: absolute tolerance, likewise.
+        settings: "name=value" for the parameters cells that have the name.
+        timeout: seconds that one cell may take.
+    """
+    settings_file = scratch / "pytest.ini"
+    settings_file.write_text("[pytest]\n", encoding="utf-8")
+    return [
+        "-c", str(settings_file), "--rootdir", str(root), "--noconftest", "-p", "no:cacheprovider",
+        "-p", "course_utils.authoring.validate", "-q", f"--color={'yes' if sys.stdout.isatty() else 'no'}",
+        "--nbval", "--nbval-current-env", f"--nbval-cell-timeout={timeout}", "--nbval-kernel-startup-timeout=120",
+        *_distribution(min(jobs, len(notebooks))),
+        *(f"--nb-{name}={value}" for name, value in (("rtol", rtol), ("atol", atol)) if value is not None),
+        *(f"--nb-set={setting}" for setting in settings),
+        *map(str, notebooks),
+    ]  # fmt: skip
+
+
+def _distribution(jobs: int) -> list[str]:
+    """Return xdist's options: all cells of a notebook on one worker, the notebooks in the order given."""
+    return ["-n", str(jobs), "--dist", "loadscope", "--no-loadscope-reorder"] if jobs > 1 else ["-n", "0"]

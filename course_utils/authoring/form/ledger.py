@@ -1,0 +1,81 @@
+"""Is every row of notebooks/sources.csv answered by the notebook it belongs to?
+
+A row is cited by its id, S1-010, in the `rows=` of a claim, in prose, or as a link text. A notebook cites its own rows;
+a row of another one only in a cell that names that notebook.
+"""
+
+import ast
+import csv
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from course_utils.authoring.form.base import Finding, parse
+from course_utils.authoring.library import Notebook
+
+_ROW = re.compile(r"\bS[0-3]-\d{3}\b")
+_CLAIM_ID = re.compile(r"^(?P<notebook>\d{2})\.(?P<number>\d+)$")
+
+
+def read_rows(path: Path) -> dict[str, str]:
+    """Return row id -> two-digit number of its notebook; empty where the file is missing."""
+    if not path.is_file():
+        return {}
+    with path.open(encoding="utf-8", newline="") as file:
+        return {row["id"]: row["notebook"][:2] for row in csv.DictReader(file)}
+
+
+def wrong_rows(notebook: Notebook, number: str, rows: Mapping[str, str]) -> Iterator[Finding]:
+    """Compare the rows that are cited with those that belong to notebook `number`; nothing without a ledger."""
+    if not rows:
+        return
+    cited: set[str] = set()
+    for index, cell in enumerate(notebook.cells):
+        for row in sorted(set(_ROW.findall(cell.source))):
+            cited.add(row)
+            if row not in rows:
+                yield Finding(index, f"a cited row is in sources.csv, {row} is not", "correct the id")
+            elif rows[row] != number and not _names_notebook(cell.source, rows[row]):
+                yield Finding(
+                    index, f"{row} belongs to notebook {rows[row]}",
+                    f"cite a row of notebook {number}, or name notebook {rows[row]} in this cell",
+                )  # fmt: skip
+    if missing := sorted(row for row, owner in rows.items() if owner == number and row not in cited):
+        yield Finding(None, f"{len(missing)} rows of sources.csv are not cited: {', '.join(missing)}",
+                      "cover them by a claim's rows=, or cite them in prose")  # fmt: skip
+
+
+def _names_notebook(source: str, number: str) -> bool:
+    return bool(re.search(rf"\bnotebooks?\s+0?{int(number)}\b|\b{number}_\w+\.ipynb", source, re.IGNORECASE))
+
+
+def wrong_claim_ids(notebook: Notebook, number: str) -> Iterator[Finding]:
+    """Ask for literal claim ids with the notebook's number, each once, in ascending order."""
+    last = 0
+    for index, call in _claims(notebook):
+        id_node = call.args[0] if call.args else None
+        if not (isinstance(id_node, ast.Constant) and isinstance(id_node.value, str)):
+            yield Finding(
+                index, "a claim's id is written out as its first argument", f'write check("{number}.1", ...)'
+            )
+            continue
+        match = _CLAIM_ID.match(id_node.value)
+        if not match or match["notebook"] != number:
+            yield Finding(index, f"claim ids start with the notebook's number, got {id_node.value!r}",
+                          f'write "{number}.{last + 1}"')  # fmt: skip
+        elif int(match["number"]) <= last:
+            yield Finding(index, f"claim ids are unique and ascend; {id_node.value} comes after {number}.{last}",
+                          f'write "{number}.{last + 1}" and number those below anew')  # fmt: skip
+        else:
+            last = int(match["number"])
+
+
+def _claims(notebook: Notebook) -> Iterator[tuple[int, ast.Call]]:
+    """Yield (cell, call) for each call of `check` or `claims.check`, in the order of the text."""
+    for index, cell in enumerate(notebook.cells):
+        tree = parse(cell.source) if cell.cell_type == "code" else None
+        calls = [node for node in ast.walk(tree or ast.Module([], [])) if isinstance(node, ast.Call)]
+        for call in sorted(calls, key=lambda node: (node.lineno, node.col_offset)):
+            name = ast.unparse(call.func)
+            if name in ("check", "claims.check", "course_utils.claims.check"):
+                yield index, call

@@ -1,0 +1,157 @@
+"""Does every stored output come out again, up to the noise of another processor?
+
+A pytest plugin on top of nbval (`-p course_utils.authoring.validate`). It adds three things through public hooks: a
+numeric tolerance, the presence of pictures (their bytes are not compared), and the trailing `;`, which nbval would
+ignore. The form of a notebook is checked as its first item.
+"""
+
+import copy
+import re
+from collections import defaultdict
+from collections.abc import Generator, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from nbval.plugin import IPyNbCell, IPyNbFile
+
+from course_utils.authoring.form import problems
+from course_utils.authoring.form.cells import TOLERANCE_TAG
+from course_utils.authoring.library import parameters_of, parse_settings, tags_of
+from course_utils.authoring.tolerance import Tolerance, snap
+
+DEFAULT = Tolerance(rtol=1e-4, atol=1e-8)
+_PICTURE = "a picture; its bytes are not compared"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the options of the tolerance and of the parameters."""
+    group = parser.getgroup("course", "stored outputs of the course")
+    group.addoption(
+        "--nb-rtol", type=float, default=DEFAULT.rtol, help="relative tolerance of decimal numbers"
+    )
+    group.addoption(
+        "--nb-atol", type=float, default=DEFAULT.atol, help="absolute tolerance of decimal numbers"
+    )
+    group.addoption("--nb-set", action="append", default=[], metavar="NAME=VALUE", help="replace a parameter")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> Generator[None, Any, Any]:
+    """Put our file in the place of each notebook that nbval collects."""
+    collected = yield
+    return [_ours(node, file_path, parent) for node in collected]
+
+
+def _ours(node: Any, path: Path, parent: pytest.Collector) -> Any:
+    return CourseNotebook.from_parent(parent, path=path) if type(node) is IPyNbFile else node
+
+
+class CourseNotebook(IPyNbFile):  # type: ignore[misc]  # nbval is untyped
+    """A notebook whose items are its form and its code cells."""
+
+    _null_device: Any = None
+
+    def collect(self) -> Iterator[pytest.Item]:
+        """Yield the check of the form, then nbval's cells as ours, with the parameters set."""
+        yield Form.from_parent(self, name="form")
+        cells = list(super().collect())
+        self._set_parameters(parse_settings(self.config.getoption("--nb-set")))
+        for item in cells:
+            yield CourseCell.from_parent(
+                self, name=item.name, cell_num=item.cell_num, cell=item.cell, options=item.options
+            )
+
+    def _set_parameters(self, settings: dict[str, Any]) -> None:
+        names = parameters_of(self.nb)
+        for cell in self.nb.cells:
+            if "parameters" in tags_of(cell):
+                lines = [f"{name} = {value!r}" for name, value in settings.items() if name in names]
+                cell.source = "\n".join([cell.source, *lines])
+
+    def setup(self) -> None:
+        """Start the kernel, and make it execute as a front end does: IPython honours a final `;` only then."""
+        super().setup()
+        client = self.kernel.kc
+
+        def execute_cell_input(source: str, allow_stdin: bool | None = None) -> str:
+            return str(
+                client.execute(source, store_history=True, allow_stdin=allow_stdin, stop_on_error=False)
+            )
+
+        self.kernel.execute_cell_input = execute_cell_input
+        # nbval opens the null device for the kernel's stderr and forgets it.
+        self._null_device = getattr(self.kernel.km, "_launch_args", {}).get("stderr")
+
+    def teardown(self) -> None:
+        """Stop the kernel, and close what was opened for it."""
+        super().teardown()
+        if hasattr(self._null_device, "close"):
+            self._null_device.close()
+
+
+class Form(pytest.Item):
+    """The form of one notebook."""
+
+    def runtest(self) -> None:
+        """Fail with the list of problems, if there are any."""
+        found = problems(self.path)
+        if found:
+            pytest.fail("\n".join(map(str, found)), pytrace=False)
+
+    def reportinfo(self) -> tuple[Path, None, str]:
+        """Name the item in reports."""
+        return self.path, None, f"{self.path.name}::form"
+
+
+class CourseCell(IPyNbCell):  # type: ignore[misc]  # nbval is untyped
+    """A code cell whose decimal numbers are compared with a tolerance."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.output_timeout = 60  # seconds for an output that was announced; 5 are short on a busy machine
+        self.tolerance = self._tolerance()
+
+    def _tolerance(self) -> Tolerance:
+        """Return the options of the run, widened by the cell's tags rtol=... and atol=...."""
+        limits = {"rtol": self.config.getoption("--nb-rtol"), "atol": self.config.getoption("--nb-atol")}
+        for match in filter(None, map(TOLERANCE_TAG.match, tags_of(self.cell))):
+            limits[match["name"]] = max(limits[match["name"]], float(match["value"]))
+        return Tolerance(**limits)
+
+    def compare_outputs(self, test: Any, ref: Any, skip_compare: Sequence[str] | None = None) -> bool:
+        """Compare as nbval does, after numbers that are close have been made equal."""
+        skip = tuple(
+            mime for mime in skip_compare or self.parent.skip_compare if not mime.startswith("image/")
+        )
+        test, ref = _without_pictures(test), _without_pictures(ref)
+        stored: dict[str, list[str]] = defaultdict(list)
+        for holder, key in _texts(ref):
+            stored[_kind(holder, key)].append(holder[key])
+        for holder, key in _texts(test):
+            if candidates := stored[_kind(holder, key)]:
+                holder[key] = snap(holder[key], candidates.pop(0), self.tolerance)
+        return bool(super().compare_outputs(test, ref, skip_compare=skip))
+
+
+def _without_pictures(outputs: Any) -> Any:
+    """Return a copy of the outputs with a word for each picture: one that is missing or new is a difference."""
+    outputs = copy.deepcopy(outputs)
+    for output in outputs:
+        for mime in output.get("data", {}):
+            if re.match("image/", mime):
+                output["data"][mime] = _PICTURE
+    return outputs
+
+
+def _texts(outputs: Any) -> Iterator[tuple[Any, str]]:
+    """Yield (holder, key) of every text of the outputs, in order."""
+    for output in outputs:
+        yield from ((output, key) for key in ("text", "evalue") if isinstance(output.get(key), str))
+        data = output.get("data", {})
+        yield from ((data, mime) for mime in data if mime.startswith("text/"))
+
+
+def _kind(holder: Any, key: str) -> str:
+    """Return under which name nbval lists a text: the stream's, or its mime type."""
+    return str(holder.get("name", key))
