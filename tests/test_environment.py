@@ -53,14 +53,26 @@ def test_every_direct_dependency_has_a_constraint_it_allows():
 
 
 def test_base_install_stays_within_what_colab_has_and_pins_nothing_from_above():
-    colab = {"torch", "torchvision", "numpy", "matplotlib", "seaborn", "networkx", "tqdm", "joblib", "safetensors"}
+    colab = {
+        "torch",
+        "torchvision",
+        "numpy",
+        "matplotlib",
+        "seaborn",
+        "networkx",
+        "tqdm",
+        "joblib",
+        "safetensors",
+    }
     base = [Requirement(line) for line in PROJECT["dependencies"]]
     assert {requirement.name for requirement in base} <= colab
     assert all(s.operator == ">=" for requirement in base for s in requirement.specifier)
 
 
 def test_colab_versions_satisfy_the_base_install():
-    colab = {r.name: next(iter(r.specifier)).version for r in requirements(ROOT / ".github/constraints/colab.txt")}
+    colab = {
+        r.name: next(iter(r.specifier)).version for r in requirements(ROOT / ".github/constraints/colab.txt")
+    }
     for requirement in map(Requirement, PROJECT["dependencies"]):
         if requirement.name in colab:
             assert requirement.specifier.contains(colab[requirement.name]), str(requirement)

@@ -1,8 +1,8 @@
 """What does the ground look like, and who arrives? Surfaces with the paths on them, maps of outcomes, sharpness.
 
-Grids come in matrix order: `losses[i, j]` is the loss at (w1[i], w2[j]), as `torch.meshgrid(..., indexing="ij")` gives
-them. Matplotlib puts the second index along the horizontal axis; the functions here transpose once, so that w1 is always
-drawn to the right and w2 upwards.
+Grids come in matrix order: `losses[i, j]` is the loss at (w1[i], w2[j]), as `torch.meshgrid(..., indexing="ij")`
+gives them. Matplotlib puts the second index along the horizontal axis; the functions here transpose once, so that w1
+is always drawn to the right and w2 upwards.
 """
 
 from collections.abc import Mapping, Sequence
@@ -130,7 +130,9 @@ def plot_surface(
     )
     for name, path in (paths or {}).items():
         walked = np.asarray(path, dtype=float)[:, :3].copy()
-        outside = (walked[:, 0] < x[0]) | (walked[:, 0] > x[-1]) | (walked[:, 1] < y[0]) | (walked[:, 1] > y[-1])
+        outside = (
+            (walked[:, 0] < x[0]) | (walked[:, 0] > x[-1]) | (walked[:, 1] < y[0]) | (walked[:, 1] > y[-1])
+        )
         walked[outside] = np.nan
         _draw_path(ax, name, walked, zorder=3)
     ax.set(xlabel="w1", ylabel="w2", zlabel="loss", xlim=(x[0], x[-1]), ylim=(y[0], y[-1]))
@@ -152,6 +154,7 @@ def plot_outcomes(
     points: Sequence[tuple[float, float]] = (),
     log_y: bool = False,
     legend: bool = True,
+    elsewhere: str = "nowhere",
     ax: Axes | None = None,
 ) -> Axes:
     """Draw where each run ended, as one colour per outcome.
@@ -166,6 +169,7 @@ def plot_outcomes(
         points: places marked by a white cross, in the order of `names` where they are the outcomes.
         log_y: draw y on a logarithmic axis.
         legend: name the colours beside the map.
+        elsewhere: name of the outcome -1.
         ax: where to draw; None makes a new figure.
     Raises: ValueError: if the outcomes are not in matrix order, or there is one without a name.
     """
@@ -186,7 +190,9 @@ def plot_outcomes(
     ax.set(xlabel=labels[0], ylabel=labels[1], yscale="log" if log_y else "linear")
     ax.grid(visible=False)
     if legend:
-        handles = [Patch(color=color, label=label) for color, label in zip(colors, ["nowhere", *names], strict=True)]
+        handles = [
+            Patch(color=color, label=label) for color, label in zip(colors, [elsewhere, *names], strict=True)
+        ]
         ax.legend(handles=handles, fontsize=9, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return ax
 
@@ -273,7 +279,7 @@ def plot_sharpness(
         axes: two Axes, for the loss and for the sharpness; None makes a new figure.
     """
     left, right = new_grid(1, 2, figsize=(11, 4.4)) if axes is None else axes
-    for color, (lr, runs) in zip(OUTCOME_COLORS[:2] + (GREEN,), sharpness.items(), strict=False):
+    for color, (lr, runs) in zip((*OUTCOME_COLORS[:2], GREEN), sharpness.items(), strict=False):
         for number, loss in enumerate(np.atleast_2d(np.asarray(losses[lr], dtype=float))):
             left.plot(loss, color=color, lw=0.8, alpha=0.7, label=None if number else f"lr {lr:g}")
         curves = np.atleast_2d(np.asarray(runs, dtype=float))
