@@ -135,7 +135,7 @@ def evaluate(
         )
     values, device, dtype = _as_values(measured)
     mean, half_width = _summarize(values)
-    holds, band, wanted = _judge(given[0], bands[given[0]], mean, expected)
+    holds, band, wanted = _judge(given[0], _plain(bands[given[0]]), mean, _plain(expected))
     return Claim(id, statement, mean, half_width, len(values), wanted, band, holds, source, rows, device, dtype,
                  _versions())  # fmt: skip
 
@@ -168,6 +168,13 @@ def _as_values(measured: Any) -> tuple[list[Any], str, str]:
     if not values:
         raise ValueError("measured is empty: a claim needs at least one value.")
     return values, device, dtype or type(values[0]).__name__
+
+
+def _plain(value: Any) -> Any:
+    """Return a band or an expected value as Python objects: NumPy's scalars and torch's do not go into JSON."""
+    if isinstance(value, tuple):
+        return tuple(_plain(part) for part in value)
+    return value.item() if hasattr(value, "item") else value
 
 
 def _summarize(values: list[Any]) -> tuple[Any, float | None]:

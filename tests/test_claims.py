@@ -3,6 +3,7 @@
 import json
 import math
 
+import numpy as np
 import pytest
 import scipy.stats
 import torch
@@ -88,6 +89,25 @@ def test_records_are_appended_as_json_lines_also_for_a_failure(tmp_path, monkeyp
     first, second = map(json.loads, path.read_text(encoding="utf-8").splitlines())
     assert (first["id"], first["holds"], first["rows"]) == ("05.1", True, ["S0-047"])
     assert (second["id"], second["holds"]) == ("05.2", False)
+
+
+@pytest.mark.parametrize(
+    "band",
+    [
+        {"expected": np.float64(1.0), "factor": 1.5},
+        {"expected": torch.tensor(1.0), "rel": 0.1},
+        {"expected": np.float32(1.0), "abs": np.float32(0.1)},
+        {"between": (np.float32(0.5), torch.tensor(2.0))},
+        {"at_least": torch.tensor(0.5)},
+    ],
+)
+def test_bands_of_numpy_and_torch_go_into_the_record(band, tmp_path, monkeypatch):
+    path = tmp_path / "claims.jsonl"
+    monkeypatch.setenv("COURSE_CLAIMS", str(path))
+    check("05.1", "statement", measured=np.float64(1.0), **band)
+    record = json.loads(path.read_text(encoding="utf-8"))
+    assert record["holds"] is True
+    assert record["expected"] in (None, 1.0)
 
 
 def test_in_a_notebook_the_record_is_displayed_instead_of_printed(monkeypatch, capsys):

@@ -14,6 +14,7 @@ from rich.table import Table
 
 from course_utils.authoring.execute import Outcome
 
+_CELL_WIDTH = 44
 _LOG_WIDTH = 140  # a log has no width of its own; the table should not be wrapped there
 
 
@@ -59,10 +60,12 @@ class Watcher:
 
 def print_outcomes(outcomes: Sequence[Outcome], console: Console) -> None:
     """Print the table of notebooks with seconds, cells, claims and slowest cell, then what failed, then a sum."""
-    table = Table("notebook", title=None)
+    table = Table(title=None)
+    table.add_column("notebook", no_wrap=True)
     for column in ("seconds", "cells", "claims held", "failed"):
-        table.add_column(column, justify="right")
-    table.add_column("slowest cell", overflow="ellipsis", no_wrap=True)
+        table.add_column(column, justify="right", no_wrap=True)
+    # a long first line must not squeeze the columns that are read
+    table.add_column("slowest cell", overflow="ellipsis", no_wrap=True, max_width=_CELL_WIDTH)
     for outcome in outcomes:
         failed = outcome.num_failed_claims
         style = None if outcome.holds else "red"

@@ -31,13 +31,22 @@ METHOD_COLORS = {
     "constant": BLACK,
     "std 0.01": SKY,
     "std 0.1": ORANGE,
+    "std 0.3": GREY,
+    "fan-out": GREY,
     "LeCun (fan-in)": PURPLE,
     "Xavier": BLUE,
     "He": VERMILION,
     "orthogonal": GREEN,
 }
 # Line styles tell methods apart where colour cannot (print, projection, colour blindness).
-METHOD_STYLES = dict(zip(METHOD_COLORS, ["-", "--", ":", "-.", "-", "--", "-", ":"] * 2, strict=False))
+METHOD_STYLES = dict(zip(METHOD_COLORS, ["-", "--", ":", "-.", "-", "--", "-", ":"] * 3, strict=False))
+
+
+def method_look(name: str) -> dict[str, Any]:
+    """Return the colour and the line style of a method; a label of another kind takes the next of the cycle."""
+    if name not in METHOD_COLORS:
+        return {}
+    return {"color": METHOD_COLORS[name], "linestyle": METHOD_STYLES[name]}
 
 
 def styled(plot: Callable[P, T]) -> Callable[P, T]:

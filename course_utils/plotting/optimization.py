@@ -1,20 +1,13 @@
 """Which optimizer, at which learning rate, by how much? Figures of optimizers that show the spread they rest on."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 
-from course_utils.plotting._base import GREY, METHOD_COLORS, METHOD_STYLES, new_axes, styled
-
-
-def _look(name: str) -> dict[str, Any]:
-    """Return the colour and the line style of a method; a label of another kind takes the next of the cycle."""
-    if name not in METHOD_COLORS:
-        return {}
-    return {"color": METHOD_COLORS[name], "linestyle": METHOD_STYLES[name]}
+from course_utils.plotting._base import GREY, METHOD_COLORS, method_look, new_axes, styled
 
 
 @styled
@@ -31,7 +24,7 @@ def plot_lr_sensitivity(
     Args:
         curves: method -> [(lr, one result per seed), ...]; results that are not finite leave a gap.
         chosen: method -> the learning rate selected, marked by a large dot on its curve.
-        chance: the result of guessing, drawn as a dashed line; the axis ends a little beyond it.
+        chance: the result of guessing, drawn as a dashed line; the axis goes from 0 to a little beyond it.
         ylabel: what the results are, with their unit.
         ax: where to draw; None makes a new figure.
     """
@@ -40,7 +33,7 @@ def plot_lr_sensitivity(
         lrs = np.array([lr for lr, _ in points])
         values = np.array([results for _, results in points], dtype=float)  # (lrs, seeds)
         mean = values.mean(axis=1)
-        (line,) = ax.plot(lrs, mean, marker=".", label=f"{name} (n = {values.shape[1]})", **_look(name))
+        (line,) = ax.plot(lrs, mean, marker=".", label=f"{name} (n = {values.shape[1]})", **method_look(name))
         ax.fill_between(lrs, values.min(axis=1), values.max(axis=1), color=line.get_color(), alpha=0.18, lw=0)
         if chosen is not None and name in chosen:
             best = int(np.argmin(np.abs(np.log(lrs / chosen[name]))))
@@ -48,7 +41,7 @@ def plot_lr_sensitivity(
     if chance is not None:
         ax.axhline(chance, color=GREY, linestyle="--", lw=1.2)
         ax.text(0.01, chance, "guessing", transform=ax.get_yaxis_transform(), va="bottom", color=GREY)
-        ax.set_ylim(top=1.15 * chance)
+        ax.set_ylim(0, 1.15 * chance)
     ax.set(xscale="log", xlabel="learning rate", ylabel=ylabel)
     ax.legend(fontsize=9)
     return ax
@@ -74,9 +67,10 @@ def plot_loss_bands(
     for name, runs in losses.items():
         runs = np.asarray(runs, dtype=float)
         time = np.arange(1, runs.shape[1] + 1)
-        (line,) = ax.plot(time, runs.mean(axis=0), label=f"{name} (n = {len(runs)})", **_look(name))
+        (line,) = ax.plot(time, runs.mean(axis=0), label=f"{name} (n = {len(runs)})", **method_look(name))
         ax.fill_between(time, runs.min(axis=0), runs.max(axis=0), color=line.get_color(), alpha=0.18, lw=0)
     ax.set(xlabel=xlabel, ylabel=ylabel)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.legend(fontsize=9, ncols=2)
     return ax
 
@@ -99,7 +93,7 @@ def plot_effective_step(
     for label, sizes in steps.items():
         sizes = np.asarray(sizes, dtype=float)
         t = np.arange(1, len(sizes) + 1)
-        ax.plot(t, sizes, lw=5, alpha=0.55, label=label, **{**_look(label), "linestyle": "-"})
+        ax.plot(t, sizes, lw=5, alpha=0.55, label=label, **{**method_look(label), "linestyle": "-"})
         if predicted is not None and label in predicted:
             ax.plot(t, np.asarray(predicted[label], dtype=float), color="black", lw=1, linestyle="--")
     if predicted:

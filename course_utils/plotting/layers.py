@@ -1,0 +1,163 @@
+"""What does a network look like from inside? One number, one histogram or one picture per layer or unit."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from numpy.typing import ArrayLike, NDArray
+
+from course_utils.plotting._base import (
+    BLACK,
+    GREY,
+    SKY,
+    method_look,
+    new_axes,
+    new_grid,
+    styled,
+)
+
+_MANY_LAYERS = 12
+_BINS = 41  # odd, so that the middle bin is centred on zero
+
+
+@styled
+def plot_layer_profiles(
+    measured: Mapping[str, ArrayLike],
+    *,
+    predicted: Mapping[str, ArrayLike] | None = None,
+    target: float | None = None,
+    ylabel: str = "variance",
+    xlabel: str = "layer (1 = closest to the input)",
+    log_x: bool = False,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw one number per layer on a logarithmic axis: mean over seeds as a line, their range as a band.
+
+    Args:
+        measured: label -> [seeds, layers], all positive; layers are numbered from 1.
+        predicted: label of `measured` -> [layers] of the formula, drawn as black crosses.
+        target: what a good start would keep, drawn as a dashed line.
+        ylabel: what the number is, with its unit.
+        xlabel: what is counted along the layers.
+        log_x: draw the layers on a logarithmic axis as well: a power law is then a straight line.
+        ax: where to draw; None makes a new figure.
+    Raises: ValueError: if a prediction has another number of layers than its measurement.
+    """
+    ax = new_axes() if ax is None else ax
+    for label, values in measured.items():
+        runs = np.atleast_2d(np.asarray(values, dtype=float))
+        layers = np.arange(1, runs.shape[1] + 1)
+        (line,) = ax.plot(layers, runs.mean(axis=0), label=f"{label} (n = {len(runs)})", **method_look(label))
+        ax.fill_between(layers, runs.min(axis=0), runs.max(axis=0), color=line.get_color(), alpha=0.18, lw=0)
+        if predicted is not None and label in predicted:
+            _draw_prediction(ax, layers, np.asarray(predicted[label], dtype=float), label)
+    if predicted:
+        ax.plot([], [], label="predicted", **_prediction_look(layers.size))
+    if target is not None:
+        ax.axhline(target, color=GREY, linestyle="--", lw=1.2)
+    ax.set(xlabel=xlabel, ylabel=ylabel, xscale="log" if log_x else "linear", yscale="log")
+    if not log_x and layers.size <= _MANY_LAYERS:
+        ax.set_xticks(layers)
+    ax.legend(fontsize=9)
+    return ax
+
+
+def _draw_prediction(ax: Axes, layers: NDArray[np.int_], values: NDArray[np.float64], label: str) -> None:
+    if values.shape != layers.shape:
+        raise ValueError(
+            f"the prediction of {label!r} needs one number per layer, {layers.size}, got shape {values.shape}."
+        )
+    ax.plot(layers, values, zorder=3, **_prediction_look(layers.size))
+
+
+def _prediction_look(num_layers: int) -> dict[str, Any]:
+    """Return crosses for a few layers, a dotted line for so many that crosses would hide the measurement."""
+    if num_layers > _MANY_LAYERS:
+        return {"color": BLACK, "linestyle": ":"}
+    return {"color": BLACK, "linestyle": "", "marker": "x", "mew": 1.6, "ms": 6}
+
+
+@styled
+def plot_layer_distributions(
+    rows: Mapping[str, Sequence[ArrayLike]],
+    *,
+    columns: Sequence[str],
+    predicted_std: Mapping[str, Sequence[float]] | None = None,
+    xlabel: str = "preactivation",
+    axes: Sequence[Axes] | None = None,
+) -> Axes:
+    """Draw a histogram per start (row) and layer (column), and return the first Axes.
+
+    Panels of a row share their horizontal axis, so that a signal that fades becomes a spike and one that grows spreads;
+    heights are densities, each panel with its own scale.
+
+    Args:
+        rows: label of the row -> one array per layer, any shape.
+        columns: title of each layer.
+        predicted_std: label of `rows` -> standard deviation of each layer's predicted normal density, a black line.
+        xlabel: what is counted, with its unit.
+        axes: rows x columns Axes, row by row; None makes a new figure.
+    Raises: ValueError: if a row has not one array per column.
+    """
+    if wrong := {label: len(layers) for label, layers in rows.items() if len(layers) != len(columns)}:
+        raise ValueError(f"each row needs {len(columns)} arrays, one per column, got {wrong}.")
+    size = (2.2 * len(columns), 1.35 * len(rows) + 0.8)
+    grid = new_grid(len(rows), len(columns), figsize=size, sharex="row") if axes is None else list(axes)
+    for row, (label, layers) in enumerate(rows.items()):
+        panels = grid[row * len(columns) : (row + 1) * len(columns)]
+        arrays = [np.asarray(values, dtype=float).ravel() for values in layers]
+        limit = 1.1 * max(np.quantile(np.abs(values), 0.997) for values in arrays) or 1.0
+        for column, (ax, values) in enumerate(zip(panels, arrays, strict=True)):
+            std = None if predicted_std is None else predicted_std.get(label, [None] * len(columns))[column]
+            _draw_histogram(ax, values, limit, std)
+        panels[0].set_ylabel(label.replace(" (", "\n("), rotation=0, ha="right", va="center")
+    for ax, title in zip(grid, columns, strict=False):
+        ax.set_title(title, fontsize=11)
+    for ax in grid[-len(columns) :]:
+        ax.set_xlabel(xlabel, fontsize=10)
+    return grid[0]
+
+
+def _draw_histogram(ax: Axes, values: NDArray[np.float64], limit: float, std: float | None) -> None:
+    ax.hist(values, bins=list(np.linspace(-limit, limit, _BINS + 1)), density=True, color=SKY)
+    if std is not None and std > limit / 400:  # narrower than that it is a vertical line, which the bar shows
+        x = np.linspace(-limit, limit, 401)
+        ax.plot(x, np.exp(-(x**2) / (2 * std**2)) / (std * np.sqrt(2 * np.pi)), color=BLACK, lw=1.2)
+    ax.set(yticks=[], xlim=(-limit, limit))
+    ax.tick_params(labelsize=9)
+    ax.grid(visible=False)
+
+
+@styled
+def plot_unit_images(
+    rows: Mapping[str, ArrayLike], *, title: str = "unit", axes: Sequence[Axes] | None = None
+) -> Axes:
+    """Draw the incoming weights of single units as images, one row per run, and return the first Axes.
+
+    Red is positive, blue negative, white zero; each row has its own scale, so that a row shows whether its units differ
+    and not how large they are.
+
+    Args:
+        rows: label -> [units, height, width]; the same number of units in each.
+        title: what a column is; it is numbered from 1.
+        axes: rows x units Axes, row by row; None makes a new figure.
+    """
+    stacks = {label: np.asarray(images, dtype=float) for label, images in rows.items()}
+    units = {len(images) for images in stacks.values()}
+    if len(units) != 1:
+        raise ValueError(f"every row needs the same number of units, got {sorted(units)}.")
+    columns = units.pop()
+    size = (1.25 * columns + 2.2, 1.3 * len(rows) + 0.3)
+    grid = new_grid(len(rows), columns, figsize=size) if axes is None else list(axes)
+    for row, (label, images) in enumerate(stacks.items()):
+        limit = np.abs(images).max() or 1.0
+        for column, image in enumerate(images):
+            ax = grid[row * columns + column]
+            ax.imshow(image, cmap="RdBu_r", vmin=-limit, vmax=limit)
+            ax.set(xticks=[], yticks=[])
+            ax.spines[:].set_visible(False)
+            if row == 0:
+                ax.set_title(f"{title} {column + 1}", fontsize=11)
+        grid[row * columns].set_ylabel(label, rotation=0, ha="right", va="center")
+    return grid[0]
