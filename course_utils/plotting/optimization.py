@@ -43,7 +43,8 @@ def plot_lr_sensitivity(
         ax.text(0.01, chance, "guessing", transform=ax.get_yaxis_transform(), va="bottom", color=GREY)
         ax.set_ylim(0, 1.15 * chance)
     ax.set(xscale="log", xlabel="learning rate", ylabel=ylabel)
-    ax.legend(fontsize=9)
+    # the curves are valleys: the middle of the top is the emptiest place
+    ax.legend(fontsize=9, loc="upper center", frameon=True, framealpha=0.85, edgecolor="none")
     return ax
 
 
