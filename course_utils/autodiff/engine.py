@@ -50,7 +50,8 @@ class Node:
     @property
     def shape(self) -> tuple[int, ...]:
         """Shape of the value."""
-        return self.value.shape
+        shape: tuple[int, ...] = self.value.shape
+        return shape
 
     def named(self, name: str) -> Self:
         """Give the node a name for graphs and reports, and return it."""
