@@ -48,7 +48,7 @@ def test_each_panel_is_a_density_under_its_predicted_normal_curve():
     rng = np.random.default_rng(0)
     layers = [rng.normal(0, 1, 4000), rng.normal(0, 0.5, 4000)]
     first = plot_layer_distributions(
-        {"start": layers}, columns=["one", "two"], predicted_std={"start": [1.0, 0.5]}
+        {"start": layers}, columns=["one", "two"], predicted_std={"start": np.array([1.0, 0.5])}
     )
     panels = first.figure.axes
     assert [ax.get_title() for ax in panels] == ["one", "two"]

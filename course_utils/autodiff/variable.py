@@ -126,8 +126,9 @@ class Variable(Node):
 
     def sum(self, axis: Axis = None, *, keepdims: bool = False) -> "Variable":
         """Return the sum over `axis` (None: all axes); every summand receives the gradient of its sum."""
-        shape, kept_shape = self.shape, self.value.sum(axis=axis, keepdims=True).shape
-        value = np.asarray(self.value.sum(axis=axis, keepdims=keepdims))
+        shape, kept = self.shape, self.value.sum(axis=axis, keepdims=True)
+        value = kept if keepdims else np.asarray(kept.squeeze(axis))
+        kept_shape = kept.shape  # the derivative keeps the shape and not the array
         return record("Σ", value, (self, lambda g: np.broadcast_to(g.reshape(kept_shape), shape)))
 
     def mean(self, axis: Axis = None, *, keepdims: bool = False) -> "Variable":

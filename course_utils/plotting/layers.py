@@ -108,7 +108,9 @@ def plot_layer_distributions(
         panels = grid[row * len(columns) : (row + 1) * len(columns)]
         arrays = [np.asarray(values, dtype=float).ravel() for values in layers]
         limit = 1.1 * max(np.quantile(np.abs(values), 0.997) for values in arrays) or 1.0
-        stds: Sequence[float | None] = (predicted_std or {}).get(label) or [None] * len(columns)
+        stds: Sequence[float | None] = [None] * len(columns)
+        if predicted_std is not None and label in predicted_std:
+            stds = predicted_std[label]
         for ax, values, std in zip(panels, arrays, stds, strict=True):
             _draw_histogram(ax, values, limit, std)
         panels[0].set_ylabel(label.replace(" (", "\n("), rotation=0, ha="right", va="center")
