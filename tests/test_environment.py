@@ -54,7 +54,7 @@ def test_every_direct_dependency_has_a_constraint_it_allows():
 
 def test_base_install_stays_within_what_colab_has_and_pins_nothing_from_above():
     numerics = {"torch", "torchvision", "numpy", "safetensors", "networkx"}
-    colab = numerics | {"matplotlib", "seaborn", "tqdm", "joblib"}
+    colab = numerics | {"matplotlib", "seaborn", "pillow", "tqdm", "joblib"}
     base = [Requirement(line) for line in PROJECT["dependencies"]]
     assert {requirement.name for requirement in base} <= colab
     assert all(s.operator == ">=" for requirement in base for s in requirement.specifier)

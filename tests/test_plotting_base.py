@@ -1,10 +1,13 @@
 """Figures carry an alternative text, the course's style, and leave the reader's settings alone."""
 
+import io
 import itertools
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
+import numpy as np
 import pytest
+from PIL import Image
 
 from course_utils.plotting import _base
 from course_utils.plotting._base import METHOD_COLORS, METHOD_STYLES, new_axes, new_grid, show
@@ -37,6 +40,22 @@ def test_same_figure_gives_the_same_bytes():
 
     assert draw() == draw()
     plt.close("all")
+
+
+def test_palette_makes_a_figure_smaller_and_moves_no_pixel_far():
+    ax = new_axes()
+    ax.imshow(np.add.outer(np.arange(60), np.arange(90)), aspect="auto")
+    drawn = io.BytesIO()
+    with plt.style.context(_base.STYLE):
+        ax.figure.savefig(drawn, format="png")
+    stored = _base._png(ax.figure)
+    plt.close("all")
+    before, after = (
+        np.asarray(Image.open(file).convert("RGB"), dtype=int) for file in (drawn, io.BytesIO(stored))
+    )
+    assert len(stored) < len(drawn.getvalue()) / 2
+    assert before.shape == after.shape
+    assert np.abs(before - after).max() <= 16
 
 
 def test_short_alternative_text_is_refused():
