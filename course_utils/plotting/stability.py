@@ -1,12 +1,26 @@
-"""At which learning rate does it tip over? Contraction per step, and where runs end up, against the learning rate."""
+"""At which learning rate does it tip over? Factors per step, where runs end up, and the sharpness they end up with.
 
-from collections.abc import Mapping
+The prediction is in every figure: a factor of 1, a cycle, or the line 2/lr.
+"""
+
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import LogLocator, NullFormatter
 from numpy.typing import ArrayLike
 
-from course_utils.plotting._base import BLACK, METHOD_COLORS, new_axes, styled
+from course_utils.plotting._base import (
+    BLACK,
+    BLUE,
+    GREEN,
+    METHOD_COLORS,
+    VERMILION,
+    method_look,
+    new_axes,
+    new_grid,
+    styled,
+)
 
 
 @styled
@@ -29,7 +43,7 @@ def plot_rates(
     """
     ax = new_axes() if ax is None else ax
     for name, factors in predicted.items():
-        (line,) = ax.plot(np.asarray(lrs), np.asarray(factors), label=name, color=METHOD_COLORS.get(name))
+        (line,) = ax.plot(np.asarray(lrs), np.asarray(factors), label=name, **method_look(name))
         if measured is not None and name in measured:
             ax.plot(
                 *(np.asarray(values) for values in measured[name]),
@@ -87,5 +101,85 @@ def plot_attractor(
     if limit is not None:
         ax.axvline(limit, color=BLACK, linestyle=":", lw=1.6, label=f"predicted limit {limit:g}")
     ax.set(xlabel="learning rate", ylabel=ylabel, xlim=(rates.min(), rates.max()), title=name)
-    ax.legend(loc="upper left", fontsize=10)
+    if predicted is not None or limit is not None:
+        ax.legend(loc="upper left", fontsize=9, frameon=True, framealpha=0.95)
     return ax
+
+
+@styled
+def plot_final_sharpness(
+    lrs: ArrayLike,
+    sharpness: ArrayLike,
+    *,
+    lowest: float | None = None,
+    name: str = "SGD",
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw how sharp the minima are at which runs came to rest, one dot a run, below the line 2/lr.
+
+    Args:
+        lrs: [L].
+        sharpness: [runs, L], the top eigenvalue of the Hessian at the end; NaN for a run that came to no rest.
+        lowest: sharpness of the flattest minimum there is, a dotted line.
+        name: method, gives the colour.
+        ax: where to draw; None makes a new figure.
+    Raises: ValueError: if `sharpness` does not have one column per learning rate.
+    """
+    rates, ends = np.asarray(lrs, dtype=float), np.asarray(sharpness, dtype=float)
+    if ends.ndim != 2 or ends.shape[1] != rates.size:
+        raise ValueError(
+            f"sharpness needs shape (runs, {rates.size}), one column per learning rate, got {ends.shape}."
+        )
+    ax = new_axes() if ax is None else ax
+    across = np.broadcast_to(rates, ends.shape)
+    label = f"{name}, one dot a run"
+    ax.plot(across.ravel(), ends.ravel(), ".", ms=3, color=METHOD_COLORS.get(name), label=label)
+    fine = np.geomspace(rates.min(), rates.max(), 200)
+    ax.plot(fine, 2 / fine, color=BLACK, linestyle="--", lw=1.5, label="predicted limit 2/lr")
+    if lowest is not None:
+        ax.axhline(lowest, color=BLACK, linestyle=":", lw=1.5, label=f"flattest minimum, {lowest:g}")
+    ax.set(xscale="log", yscale="log", xlabel="learning rate", ylabel="sharpness at the end")
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.set_major_formatter("{x:g}")
+        axis.set_minor_formatter(NullFormatter())
+    ax.legend(fontsize=10)
+    return ax
+
+
+@styled
+def plot_sharpness(
+    steps: ArrayLike,
+    sharpness: Mapping[float, ArrayLike],
+    losses: Mapping[float, ArrayLike],
+    *,
+    loss_name: str = "training loss (squared error)",
+    axes: Sequence[Axes] | None = None,
+) -> Axes:
+    """Draw loss and sharpness against the step, with 2/lr drawn in for each learning rate, and return the left Axes.
+
+    Args:
+        steps: [points] at which the sharpness was measured.
+        sharpness: learning rate -> [seeds, points], the top eigenvalue of the Hessian; three learning rates at most.
+        losses: learning rate -> [seeds, T], the loss of every step; each seed is a thin line.
+        loss_name: which loss, with its unit.
+        axes: two Axes, for the loss and for the sharpness; None makes a new figure.
+    """
+    left, right = new_grid(1, 2, figsize=(9.6, 3.8)) if axes is None else axes
+    for color, (lr, runs) in zip((BLUE, VERMILION, GREEN), sharpness.items(), strict=False):
+        for number, loss in enumerate(np.atleast_2d(np.asarray(losses[lr], dtype=float))):
+            left.plot(loss, color=color, lw=0.8, alpha=0.7, label=None if number else f"lr {lr:g}")
+        curves = np.atleast_2d(np.asarray(runs, dtype=float))
+        right.plot(np.asarray(steps), curves.T, color=color, lw=1.3, alpha=0.8)
+        right.plot([], [], color=color, label=f"lr {lr:g} (n = {len(curves)})")
+        right.axhline(2 / lr, color=color, linestyle="--", lw=1.3)
+        right.annotate(f" 2/lr = {2 / lr:g}", (1, 2 / lr), xycoords=right.get_yaxis_transform(), va="center",
+                       color=color, annotation_clip=False)  # fmt: skip
+    left.set(xlabel="step", ylabel=loss_name, yscale="log")
+    right.set(xlabel="step", ylabel="sharpness (top Hessian eigenvalue)", ylim=(0, None))
+    left.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    left.yaxis.set_major_formatter("{x:g}")
+    left.yaxis.set_minor_formatter(NullFormatter())
+    for ax in (left, right):
+        ax.legend(fontsize=9)
+    return left

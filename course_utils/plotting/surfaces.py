@@ -1,12 +1,13 @@
-"""What does the ground look like, and who arrives? Surfaces with the paths on them, maps of outcomes, sharpness.
+"""What does the ground look like, and who arrives? Surfaces with the paths on them, maps and shares of outcomes.
 
 Grids come in matrix order: `losses[i, j]` is the loss at (w1[i], w2[j]), as `torch.meshgrid(..., indexing="ij")`
 gives them. Matplotlib puts the second index along the horizontal axis; the functions here transpose once, so that w1
 is always drawn to the right and w2 upwards.
 """
 
+import itertools
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -15,28 +16,21 @@ from matplotlib.patches import Patch
 from numpy.typing import ArrayLike, NDArray
 
 from course_utils.plotting._base import (
+    BLACK,
     BLUE,
     GREEN,
-    GREY,
-    METHOD_COLORS,
-    METHOD_STYLES,
     ORANGE,
     PURPLE,
     SKY,
     VERMILION,
+    method_look,
     new_axes,
-    new_grid,
     styled,
 )
 
-OUTCOME_COLORS = (BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILION)
-
-
-def _look(name: str) -> dict[str, Any]:
-    """Return the colour and the line style of a method; a label of another kind takes the next of the cycle."""
-    if name not in METHOD_COLORS:
-        return {}
-    return {"color": METHOD_COLORS[name], "linestyle": METHOD_STYLES[name]}
+Corner = Literal["upper right", "upper left", "lower left", "lower right"]
+# The order of the style's cycle, so that an outcome has the colour of its curve in plot_share.
+OUTCOME_COLORS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY)
 
 
 def _grid(w1: ArrayLike, w2: ArrayLike, losses: ArrayLike) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
@@ -58,9 +52,10 @@ def plot_contour(
     *,
     paths: Mapping[str, ArrayLike] | None = None,
     points: Mapping[str, Sequence[tuple[float, float]]] | None = None,
-    levels: int | Sequence[float] = 18,
+    levels: int | Sequence[float] = 12,
     labels: tuple[str, str] = ("w1", "w2"),
     unit: str = "loss",
+    legend_loc: Corner = "upper right",
     ax: Axes | None = None,
 ) -> Axes:
     """Draw a loss from above, dark where it is low, with the paths that runs took.
@@ -74,31 +69,32 @@ def plot_contour(
         levels: number of contour levels, or the levels.
         labels: of the two axes.
         unit: label of the colour bar.
+        legend_loc: corner that no path passes.
         ax: where to draw; None makes a new figure.
     Raises: ValueError: if the losses are not in this order.
     """
     x, y, z = _grid(w1, w2, losses)
-    ax = new_axes(figsize=(6.4, 5)) if ax is None else ax
+    ax = new_axes(figsize=(5.8, 4.4)) if ax is None else ax
     filled = ax.contourf(x, y, z.T, levels=levels, cmap="viridis", extend="both")
     ax.figure.colorbar(filled, ax=ax, label=unit, pad=0.02)
     for name, path in (paths or {}).items():
-        _draw_path(ax, name, np.asarray(path, dtype=float)[:, :2])
+        _draw_path(ax, name, np.asarray(path, dtype=float)[:, :2], clip_start=False)
     for name, places in (points or {}).items():
         ax.plot(*np.array(places).T, "X", color="white", mec="black", ms=9, linestyle="none", label=name)
     ax.set(xlabel=labels[0], ylabel=labels[1], xlim=(x[0], x[-1]), ylim=(y[0], y[-1]))
     ax.grid(visible=False)
     if paths or points:
-        ax.legend(fontsize=9, loc="upper right", frameon=True, framealpha=0.85)
+        ax.legend(fontsize=9, loc=legend_loc, frameon=True, framealpha=0.9)
     return ax
 
 
-def _draw_path(ax: Any, name: str, path: NDArray[Any], **options: Any) -> None:
+def _draw_path(ax: Any, name: str, path: NDArray[Any], *, clip_start: bool = True, **options: Any) -> None:
     """Draw one path with a light rim, so that it is seen on dark and on bright ground, and a square at its start."""
-    look = {**_look(name), **options}
+    look = {**method_look(name), **options}
     columns = path.T
     ax.plot(*columns, color="white", lw=3.4, alpha=0.8, **options)
     (line,) = ax.plot(*columns, lw=1.6, marker=".", ms=4, label=name, **look)
-    ax.plot(*path[:1].T, "s", color=line.get_color(), mec="white", ms=8, **options)
+    ax.plot(*path[:1].T, "s", color=line.get_color(), mec="white", ms=8, clip_on=clip_start, **options)
 
 
 @styled
@@ -109,6 +105,7 @@ def plot_surface(
     *,
     paths: Mapping[str, ArrayLike] | None = None,
     view: tuple[float, float] = (38.0, -60.0),
+    opacity: float = 1.0,
     ax: Any = None,
 ) -> Any:
     """Draw a loss as a surface over the plane, with paths on it, and return the 3-D Axes.
@@ -119,15 +116,17 @@ def plot_surface(
         losses: [n1, n2], `losses[i, j]` at (w1[i], w2[j]).
         paths: label -> array [T + 1, 3]: w1, w2, loss; what leaves the drawn square is cut off.
         view: elevation and azimuth in degrees.
+        opacity: of the surface; below 1 what lies under a plain is seen through it.
         ax: 3-D Axes; None makes a new figure that holds nothing else.
     Raises: ValueError: if the losses are not in this order.
     """
     x, y, z = _grid(w1, w2, losses)
-    ax = new_axes(figsize=(7.4, 5.4), subplot_kw={"projection": "3d"}) if ax is None else ax
+    ax = new_axes(figsize=(6.6, 4.8), subplot_kw={"projection": "3d"}) if ax is None else ax
     ax.computed_zorder = False  # else Matplotlib hides whole paths behind the surface they lie on
     ax.plot_surface(
-        *np.meshgrid(x, y, indexing="ij"), z, cmap="viridis", alpha=0.75, lw=0, rcount=80, ccount=80, zorder=1
-    )
+        *np.meshgrid(x, y, indexing="ij"), z, cmap="viridis", alpha=opacity, lw=0, rcount=60, ccount=60,
+        antialiased=False, zorder=1,
+    )  # fmt: skip
     for name, path in (paths or {}).items():
         walked = np.asarray(path, dtype=float)[:, :3].copy()
         outside = (
@@ -135,7 +134,9 @@ def plot_surface(
         )
         walked[outside] = np.nan
         _draw_path(ax, name, walked, zorder=3)
-    ax.set(xlabel="w1", ylabel="w2", zlabel="loss", xlim=(x[0], x[-1]), ylim=(y[0], y[-1]))
+    ax.set(xlabel="w1", ylabel="w2", xlim=(x[0], x[-1]), ylim=(y[0], y[-1]))
+    ax.set_zlabel("loss", labelpad=10)
+    ax.locator_params(nbins=5)
     ax.view_init(*view)
     if paths:
         ax.legend(fontsize=9, loc="upper left")
@@ -206,7 +207,7 @@ def plot_share(
     ylabel: str = "share of starts that arrive",
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw the share of runs that arrive against the learning rate, one curve per method.
+    """Draw the share of runs that arrive against the learning rate, one curve per method, the legend beside it.
 
     Args:
         lrs: [L], drawn on a logarithmic axis.
@@ -215,81 +216,16 @@ def plot_share(
         ylabel: what the share is of.
         ax: where to draw; None makes a new figure.
     """
-    ax = new_axes() if ax is None else ax
+    ax = new_axes(figsize=(7.4, 3.8)) if ax is None else ax
+    taken = {method_look(name).get("color") for name in shares}
+    spare = itertools.cycle(color for color in OUTCOME_COLORS if color not in taken)
     for name, share in shares.items():
-        (line,) = ax.plot(np.asarray(lrs), np.asarray(share), marker=".", label=name, **_look(name))
+        look = method_look(name) or {"color": next(spare)}
+        ax.plot(np.asarray(lrs), np.asarray(share), marker=".", label=name, **look)
         if limits is not None and name in limits:
-            label = f"predicted limit, {name}"
-            ax.axvline(limits[name], color=line.get_color(), linestyle=(0, (4, 3)), lw=1.2, label=label)
+            ax.axvline(limits[name], color=look["color"], linestyle=(0, (4, 3)), lw=1.2)
+    if limits:
+        ax.plot([], [], color=BLACK, linestyle=(0, (4, 3)), lw=1.2, label="predicted limit")
     ax.set(xscale="log", xlabel="learning rate", ylabel=ylabel, ylim=(-0.03, 1.03))
-    ax.legend(fontsize=9)
+    ax.legend(fontsize=9, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return ax
-
-
-@styled
-def plot_profiles(
-    t: ArrayLike,
-    profiles: Mapping[str, ArrayLike],
-    *,
-    marks: Mapping[str, float] | None = None,
-    xlabel: str = "position t on the line",
-    ylabel: str = "loss (nats)",
-    ax: Axes | None = None,
-) -> Axes:
-    """Draw losses along a line: mean over seeds as a curve, their range as a band.
-
-    Args:
-        t: positions [points].
-        profiles: label -> [points], or [seeds, points].
-        marks: label -> position of a vertical line, such as the two ends.
-        xlabel: what the position is.
-        ylabel: which loss, with its unit.
-        ax: where to draw; None makes a new figure.
-    """
-    ax = new_axes() if ax is None else ax
-    where = np.asarray(t, dtype=float)
-    for name, values in profiles.items():
-        runs = np.atleast_2d(np.asarray(values, dtype=float))
-        label = f"{name} (n = {len(runs)})" if len(runs) > 1 else name
-        (line,) = ax.plot(where, runs.mean(axis=0), label=label)
-        ax.fill_between(where, runs.min(axis=0), runs.max(axis=0), color=line.get_color(), alpha=0.18, lw=0)
-    for name, position in (marks or {}).items():
-        ax.axvline(position, color=GREY, linestyle=":", lw=1.2)
-        ax.annotate(name, (position, 0.98), xycoords=ax.get_xaxis_transform(), va="top", ha="center", fontsize=9,
-                    bbox={"color": "white", "alpha": 0.8, "pad": 1})  # fmt: skip
-    ax.set(xlabel=xlabel, ylabel=ylabel)
-    ax.legend(fontsize=9)
-    return ax
-
-
-@styled
-def plot_sharpness(
-    steps: ArrayLike,
-    sharpness: Mapping[float, ArrayLike],
-    losses: Mapping[float, ArrayLike],
-    *,
-    axes: Sequence[Axes] | None = None,
-) -> Axes:
-    """Draw loss and sharpness against the step, with 2/lr drawn in for each learning rate, and return the left Axes.
-
-    Args:
-        steps: [points] at which the sharpness was measured.
-        sharpness: learning rate -> [seeds, points], the top eigenvalue of the Hessian.
-        losses: learning rate -> [seeds, T], the loss of every step; each seed is a thin line.
-        axes: two Axes, for the loss and for the sharpness; None makes a new figure.
-    """
-    left, right = new_grid(1, 2, figsize=(11, 4.4)) if axes is None else axes
-    for color, (lr, runs) in zip((*OUTCOME_COLORS[:2], GREEN), sharpness.items(), strict=False):
-        for number, loss in enumerate(np.atleast_2d(np.asarray(losses[lr], dtype=float))):
-            left.plot(loss, color=color, lw=0.8, alpha=0.7, label=None if number else f"lr {lr:g}")
-        curves = np.atleast_2d(np.asarray(runs, dtype=float))
-        right.plot(np.asarray(steps), curves.T, color=color, lw=1.3, alpha=0.8)
-        right.plot([], [], color=color, label=f"lr {lr:g} (n = {len(curves)})")
-        right.axhline(2 / lr, color=color, linestyle="--", lw=1.3)
-        right.annotate(f"2/lr = {2 / lr:g}", (0.99, 2 / lr), xycoords=right.get_yaxis_transform(), ha="right",
-                       va="bottom", color=color)  # fmt: skip
-    left.set(xlabel="step", ylabel="training loss (squared error)", yscale="log")
-    right.set(xlabel="step", ylabel="sharpness (top Hessian eigenvalue)", ylim=(0, None))
-    left.legend()
-    right.legend(loc="lower right")
-    return left
