@@ -128,9 +128,11 @@ def test_claims_are_gathered_with_the_parameters_of_the_run(finished):
 
 
 def test_durations_order_the_next_run_longest_first(tmp_path):
-    paths = [tmp_path / f"{name}.ipynb" for name in ("01_a", "02_b", "03_c")]
+    paths = [tmp_path / f"{name}.ipynb" for name in ("01_a", "02_b", "03_c", "04_d")]
+    for path, size in zip(paths, (400, 300, 10, 20), strict=True):
+        path.write_text(" " * size)
     (tmp_path / "durations.json").write_text('{"01_a": 1.0, "02_b": 5.0}')
-    assert [path.stem for path in longest_first(paths, tmp_path)] == ["03_c", "02_b", "01_a"]
+    assert [path.stem for path in longest_first(paths, tmp_path)] == ["04_d", "03_c", "02_b", "01_a"]
 
 
 def test_error_in_one_thread_ends_the_kernels_of_the_others(tmp_path, course):

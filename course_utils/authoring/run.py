@@ -78,9 +78,14 @@ def in_threads(
 
 
 def longest_first(notebooks: Sequence[Path], output: Path) -> list[Path]:
-    """Return the notebooks by the seconds of the last run into `output`; those never run come first, in order."""
+    """Return the notebooks by the seconds of the last run into `output`; those never run come first, large files first.
+
+    A first run knows no seconds. The size of a file, most of it figures, is the best guess there is.
+    """
     seconds = _read_durations(output)
-    return sorted(notebooks, key=lambda path: -seconds.get(path.stem, float("inf")))
+    return sorted(
+        notebooks, key=lambda path: (seconds.get(path.stem, float("inf")), path.stat().st_size), reverse=True
+    )
 
 
 def write_records(outcomes: Sequence[Outcome], output: Path) -> None:
