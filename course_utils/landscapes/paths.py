@@ -52,7 +52,7 @@ def trajectories(
             record[..., :2], record[..., 2] = w.detach(), values.detach()
         if step == num_steps:
             break
-        (grad,) = torch.autograd.grad(values.sum(), w)
+        (grad,) = torch.autograd.grad(values, w, torch.ones_like(values))  # of the sum, without making it
         if clip_norm is not None:
             grad = _clipped(grad, clip_norm)
         delta, state = rule.update(grad, state, lr=lr, **hyper)
