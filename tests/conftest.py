@@ -105,3 +105,17 @@ def course(tmp_path: Path) -> TinyCourse:
 def shared_course(tmp_path_factory: pytest.TempPathFactory) -> TinyCourse:
     """An empty course that the tests of one module share, for runs that are read several times."""
     return TinyCourse(tmp_path_factory.mktemp("shared") / "repository")
+
+
+@pytest.fixture
+def close_figures():
+    """Close what a test has drawn."""
+    yield
+    import matplotlib.pyplot as plt
+
+    plt.close("all")
+
+
+def legend_labels(ax):
+    """Return the words of a legend, in their order."""
+    return [text.get_text() for text in ax.get_legend().get_texts()]

@@ -10,11 +10,7 @@ import pytest
 from course_utils import autodiff as ad
 from course_utils.plotting.graphs import layered_layout, plot_computation_graph, plot_memory, plot_step_error
 
-
-@pytest.fixture(autouse=True)
-def _close_figures():
-    yield
-    plt.close("all")
+pytestmark = pytest.mark.usefixtures("close_figures")
 
 
 @pytest.fixture

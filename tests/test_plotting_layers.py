@@ -1,6 +1,5 @@
 """Figures of layers: a prediction per layer, a histogram per panel, an image per unit."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from matplotlib.colors import to_hex
@@ -8,11 +7,7 @@ from matplotlib.colors import to_hex
 from course_utils.plotting._base import METHOD_COLORS, new_grid
 from course_utils.plotting.layers import plot_layer_distributions, plot_layer_profiles, plot_unit_images
 
-
-@pytest.fixture(autouse=True)
-def _close_figures():
-    yield
-    plt.close("all")
+pytestmark = pytest.mark.usefixtures("close_figures")
 
 
 def test_profile_shows_mean_range_and_prediction_of_each_start():

@@ -1,6 +1,5 @@
 """Figures of optimizers: what is drawn is what was handed in, with its spread, in the colour of its method."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from matplotlib.colors import to_hex
@@ -13,11 +12,7 @@ from course_utils.plotting.optimization import (
     plot_paired_differences,
 )
 
-
-@pytest.fixture(autouse=True)
-def _close_figures():
-    yield
-    plt.close("all")
+pytestmark = pytest.mark.usefixtures("close_figures")
 
 
 CURVES = {

@@ -1,23 +1,15 @@
 """A profile shows the mean and the range of its seeds, and a prediction or a second data set only where it has one."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from conftest import legend_labels
 
 from course_utils.plotting import new_axes
 from course_utils.plotting.slices import plot_profiles
 
+pytestmark = pytest.mark.usefixtures("close_figures")
+
 T = np.array([0.0, 0.5, 1.0])
-
-
-@pytest.fixture(autouse=True)
-def _close_figures():
-    yield
-    plt.close("all")
-
-
-def labels(ax):
-    return [text.get_text() for text in ax.get_legend().get_texts()]
 
 
 def test_profile_is_the_mean_of_the_seeds_and_its_band_their_range():
@@ -25,11 +17,11 @@ def test_profile_is_the_mean_of_the_seeds_and_its_band_their_range():
     np.testing.assert_allclose(ax.lines[0].get_ydata(), [2.0, 3.5, 3.5])
     low, high = ax.collections[0].get_paths()[0].get_extents().get_points()[:, 1]
     assert (low, high) == (1.0, 5.0)
-    assert labels(ax) == ["loss (n = 2)"]
+    assert legend_labels(ax) == ["loss (n = 2)"]
 
 
 def test_profile_of_one_run_counts_no_seeds():
-    assert labels(plot_profiles(T, {"loss": [1.0, 2.0, 3.0]})) == ["loss"]
+    assert legend_labels(plot_profiles(T, {"loss": [1.0, 2.0, 3.0]})) == ["loss"]
 
 
 def test_other_data_are_dotted_in_the_colour_of_their_profile():
@@ -37,7 +29,7 @@ def test_other_data_are_dotted_in_the_colour_of_their_profile():
     _, profile, other = ax.lines[:3]
     assert (other.get_linestyle(), other.get_color()) == (":", profile.get_color())
     np.testing.assert_allclose(other.get_ydata(), [5, 4, 3])
-    assert labels(ax) == ["a", "b", "on held-out images"]
+    assert legend_labels(ax) == ["a", "b", "on held-out images"]
 
 
 def test_prediction_is_dashed_over_its_profile_and_named_once():
@@ -49,7 +41,7 @@ def test_prediction_is_dashed_over_its_profile_and_named_once():
     )
     dashed = [line for line in ax.lines if line.get_linestyle() == "--" and len(line.get_xdata())]
     np.testing.assert_allclose([line.get_ydata() for line in dashed], [[1, 2, 4], [3, 2, 0]])
-    assert labels(ax) == ["a", "b", "parabola"]
+    assert legend_labels(ax) == ["a", "b", "parabola"]
 
 
 @pytest.mark.parametrize("kind", ["dotted", "predicted"])

@@ -1,8 +1,8 @@
 """Figures of stability carry their prediction: the crossing of 1, the cycle, and the line 2/lr."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from conftest import legend_labels
 from matplotlib.colors import to_hex
 
 from course_utils.plotting import METHOD_COLORS, METHOD_STYLES, new_axes, new_grid
@@ -13,17 +13,9 @@ from course_utils.plotting.stability import (
     plot_sharpness,
 )
 
+pytestmark = pytest.mark.usefixtures("close_figures")
+
 LRS = np.array([0.25, 0.5, 1.0])
-
-
-@pytest.fixture(autouse=True)
-def _close_figures():
-    yield
-    plt.close("all")
-
-
-def labels(ax):
-    return [text.get_text() for text in ax.get_legend().get_texts()]
 
 
 def test_measured_factors_are_dots_in_the_colour_of_their_formula():
@@ -56,7 +48,7 @@ def test_attractor_draws_every_visit_above_its_learning_rate():
 def test_predicted_cycle_is_drawn_on_both_sides_and_the_limit_is_named():
     ax = plot_attractor(LRS, np.zeros((2, 3)), predicted=([0.25, 0.5], [0.1, 0.2]), limit=1.0)
     np.testing.assert_allclose([line.get_ydata() for line in ax.lines[1:3]], [[0.1, 0.2], [-0.1, -0.2]])
-    assert labels(ax) == ["predicted cycle", "predicted limit 1"]
+    assert legend_labels(ax) == ["predicted cycle", "predicted limit 1"]
 
 
 @pytest.mark.parametrize(
@@ -90,13 +82,13 @@ def test_sharpness_has_its_edge_drawn_in_the_colour_of_its_runs():
     assert [line.get_ydata()[0] for line in edges] == pytest.approx([40.0, 10.0])
     assert [line.get_color() for line in edges] == [right.lines[0].get_color(), right.lines[4].get_color()]
     assert [text.get_text().strip() for text in right.texts] == ["2/lr = 40", "2/lr = 10"]
-    assert labels(right) == ["lr 0.05 (n = 2)", "lr 0.2 (n = 2)"]
+    assert legend_labels(right) == ["lr 0.05 (n = 2)", "lr 0.2 (n = 2)"]
 
 
 def test_every_seed_has_its_loss_curve_and_every_rate_one_entry_in_the_legend():
     left = plot_sharpness([0, 4], {0.1: [[9, 20], [8, 21]]}, {0.1: [[4, 3, 2], [5, 4, 3]]})
     np.testing.assert_allclose([line.get_ydata() for line in left.lines], [[4, 3, 2], [5, 4, 3]])
-    assert labels(left) == ["lr 0.1"]
+    assert legend_labels(left) == ["lr 0.1"]
     assert left.get_yscale() == "log"
 
 

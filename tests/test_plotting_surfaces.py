@@ -1,8 +1,8 @@
 """A surface is drawn with w1 to the right and w2 upwards, paths start where they start, and outcomes have names."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from conftest import legend_labels
 from matplotlib.colors import to_hex, to_rgba
 
 from course_utils.plotting import METHOD_COLORS, new_axes
@@ -14,19 +14,11 @@ from course_utils.plotting.surfaces import (
     plot_surface,
 )
 
+pytestmark = pytest.mark.usefixtures("close_figures")
+
 W1, W2 = np.linspace(-2, 2, 5), np.linspace(0, 3, 4)  # unequal sizes: a turned grid does not fit
 LOSSES = W1[:, None] + 10 * W2[None, :]
 PATH = np.array([[-2.0, 0.0, 5.0], [0.0, 1.0, 3.0], [1.0, 2.0, 1.0]])
-
-
-@pytest.fixture(autouse=True)
-def _close_figures():
-    yield
-    plt.close("all")
-
-
-def labels(ax):
-    return [text.get_text() for text in ax.get_legend().get_texts()]
 
 
 @pytest.mark.parametrize(
@@ -56,13 +48,13 @@ def test_contour_shows_a_path_in_the_colour_of_its_method_and_marks_its_start():
     assert rim.get_linewidth() > line.get_linewidth()
     np.testing.assert_allclose(start.get_xydata(), PATH[:1, :2])
     assert not start.get_clip_on()  # a start in the corner is drawn whole
-    assert labels(ax) == ["Adam"]
+    assert legend_labels(ax) == ["Adam"]
 
 
 def test_contour_marks_points_and_puts_the_legend_where_it_is_told():
     ax = plot_contour(W1, W2, LOSSES, points={"minimum": [(1.0, 2.0), (0.0, 1.0)]}, legend_loc="lower left")
     np.testing.assert_allclose(ax.lines[0].get_xydata(), [[1.0, 2.0], [0.0, 1.0]])
-    assert labels(ax) == ["minimum"]
+    assert legend_labels(ax) == ["minimum"]
     assert ax.get_legend()._loc == 3  # Matplotlib's number of the lower left corner
 
 
@@ -88,7 +80,7 @@ def test_outcomes_have_one_colour_each_and_grey_for_nowhere():
     np.testing.assert_allclose(drawn[0, 0], to_rgba(OUTCOME_COLORS[0]))
     np.testing.assert_allclose(drawn[3, 4], to_rgba(OUTCOME_COLORS[1]))
     np.testing.assert_allclose(drawn[0, 4], to_rgba("0.9"))
-    assert labels(ax) == ["lost", "left", "right"]
+    assert legend_labels(ax) == ["lost", "left", "right"]
 
 
 def test_outcome_without_a_name_is_refused():
@@ -108,14 +100,14 @@ def test_share_draws_the_limit_in_the_colour_of_its_method_and_names_it_once():
     sgd, limit = ax.lines[:2]
     assert limit.get_xdata()[0] == 0.2
     assert sgd.get_color() == limit.get_color() == METHOD_COLORS["SGD"]
-    assert labels(ax) == ["SGD", "momentum", "predicted limit"]
+    assert legend_labels(ax) == ["SGD", "momentum", "predicted limit"]
 
 
 def test_share_of_a_label_that_is_no_method_takes_a_colour_that_no_method_has():
     ax = plot_share([0.1, 1.0], {"SGD": [1, 0], "SGD, clipped": [1, 1], "Adam": [0, 1]})
     colours = [line.get_color() for line in ax.lines]
     assert len(set(colours)) == 3
-    assert labels(ax) == ["SGD", "SGD, clipped", "Adam"]
+    assert legend_labels(ax) == ["SGD", "SGD, clipped", "Adam"]
 
 
 def test_shares_of_outcomes_have_the_colours_of_their_map():
