@@ -18,7 +18,7 @@ from typing import Any
 
 import ipykernel.kernelspec
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
-from jupyter_client.manager import AsyncKernelManager
+from jupyter_client.manager import AsyncKernelManager, KernelManager
 from jupyter_core.utils import ensure_event_loop
 
 # No history database: kernels that run side by side would share its lock.
@@ -59,6 +59,15 @@ class ThisEnvironment(KernelSpecManager):
         return self.kernel_spec_class(
             resource_dir=ipykernel.kernelspec.RESOURCES, **ipykernel.kernelspec.get_kernel_dict()
         )
+
+
+def own_socket_manager(connection_file: Path) -> KernelManager:
+    """Return a blocking manager of this interpreter's kernel, whose sockets lie beside `connection_file`."""
+    return KernelManager(
+        kernel_spec_manager=ThisEnvironment(),
+        connection_file=str(connection_file),
+        transport=_transport(connection_file),
+    )
 
 
 class KernelPool:

@@ -7,16 +7,20 @@ ignore. The form of a notebook is checked as its first item.
 
 import copy
 import re
+import subprocess
+import tempfile
 from collections import defaultdict
 from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from nbval.kernel import RunningKernel
 from nbval.plugin import IPyNbCell, IPyNbFile
 
 from course_utils.authoring.form import problems
 from course_utils.authoring.form.cells import TOLERANCE_TAG
+from course_utils.authoring.kernel import own_socket_manager
 from course_utils.authoring.library import parameters_of, parse_settings, tags_of
 from course_utils.authoring.tolerance import Tolerance, snap
 
@@ -47,10 +51,23 @@ def _ours(node: Any, path: Path, parent: pytest.Collector) -> Any:
     return CourseNotebook.from_parent(parent, path=path) if type(node) is IPyNbFile else node
 
 
+class OwnSocketKernel(RunningKernel):  # type: ignore[misc]  # nbval is untyped
+    """A kernel behind sockets of its own. nbval takes free ports, and two that start at once may take the same."""
+
+    def __init__(self, scratch: Path, folder: Path, startup_timeout: float) -> None:
+        """Start this interpreter's kernel in `folder`, with its sockets in `scratch`, and wait until it answers."""
+        self.km = own_socket_manager(scratch / "kernel.json")
+        self.km.start_kernel(cwd=str(folder), stderr=subprocess.DEVNULL)
+        self.kc = self.km.client()
+        self.kc.start_channels()
+        self.kc.wait_for_ready(timeout=startup_timeout)
+        self._ensure_iopub_up()
+
+
 class CourseNotebook(IPyNbFile):  # type: ignore[misc]  # nbval is untyped
     """A notebook whose items are its form and its code cells."""
 
-    _null_device: Any = None
+    _scratch: tempfile.TemporaryDirectory[str] | None = None
 
     def collect(self) -> Iterator[pytest.Item]:
         """Yield the check of the form, then nbval's cells as ours, with the parameters set."""
@@ -71,7 +88,10 @@ class CourseNotebook(IPyNbFile):  # type: ignore[misc]  # nbval is untyped
 
     def setup(self) -> None:
         """Start the kernel, and make it execute as a front end does: IPython honours a final `;` only then."""
-        super().setup()
+        self._scratch = tempfile.TemporaryDirectory(prefix="course-")
+        timeout = self.config.getoption("nbval_kernel_startup_timeout")
+        self.kernel = OwnSocketKernel(Path(self._scratch.name), self.path.parent, timeout)
+        self.setup_sanitize_files()
         client = self.kernel.kc
 
         def execute_cell_input(source: str, allow_stdin: bool | None = None) -> str:
@@ -80,14 +100,12 @@ class CourseNotebook(IPyNbFile):  # type: ignore[misc]  # nbval is untyped
             )
 
         self.kernel.execute_cell_input = execute_cell_input
-        # nbval opens the null device for the kernel's stderr and forgets it.
-        self._null_device = getattr(self.kernel.km, "_launch_args", {}).get("stderr")
 
     def teardown(self) -> None:
-        """Stop the kernel, and close what was opened for it."""
+        """Stop the kernel, and remove its sockets."""
         super().teardown()
-        if hasattr(self._null_device, "close"):
-            self._null_device.close()
+        if self._scratch is not None:
+            self._scratch.cleanup()
 
 
 class Form(pytest.Item):
