@@ -164,14 +164,14 @@ def _as_values(measured: Any) -> tuple[list[Any], str, str]:
     if hasattr(measured, "tolist"):
         measured = measured.tolist()
     values = list(measured) if isinstance(measured, list | tuple) else [measured]
-    values = [value.item() if hasattr(value, "item") else value for value in values]
+    values = [_plain(value) for value in values]
     if not values:
         raise ValueError("measured is empty: a claim needs at least one value.")
     return values, device, dtype or type(values[0]).__name__
 
 
 def _plain(value: Any) -> Any:
-    """Return a band or an expected value as Python objects: NumPy's scalars and torch's do not go into JSON."""
+    """Return a number or a pair of them as Python objects: NumPy's scalars and torch's do not go into JSON."""
     if isinstance(value, tuple):
         return tuple(_plain(part) for part in value)
     return value.item() if hasattr(value, "item") else value

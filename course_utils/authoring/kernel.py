@@ -18,7 +18,7 @@ from typing import Any
 
 import ipykernel.kernelspec
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
-from jupyter_client.manager import AsyncKernelManager, KernelManager
+from jupyter_client.manager import AsyncKernelManager
 from jupyter_core.utils import ensure_event_loop
 
 # No history database: kernels that run side by side would share its lock.
@@ -61,13 +61,13 @@ class ThisEnvironment(KernelSpecManager):
         )
 
 
-def own_socket_manager(connection_file: Path) -> KernelManager:
-    """Return a blocking manager of this interpreter's kernel, whose sockets lie beside `connection_file`."""
-    return KernelManager(
-        kernel_spec_manager=ThisEnvironment(),
-        connection_file=str(connection_file),
-        transport=_transport(connection_file),
-    )
+def own_sockets(connection_file: Path) -> dict[str, Any]:
+    """Return the options of a manager of this interpreter's kernel, whose sockets lie beside `connection_file`."""
+    return {
+        "kernel_spec_manager": ThisEnvironment(),
+        "connection_file": str(connection_file),
+        "transport": _transport(connection_file),
+    }
 
 
 class KernelPool:
@@ -100,13 +100,7 @@ class KernelPool:
 
             def __init__(self, **options: Any) -> None:
                 number = next(pool._numbers)
-                connection_file = pool._scratch / f"kernel-{number}.json"
-                super().__init__(
-                    kernel_spec_manager=ThisEnvironment(),
-                    connection_file=str(connection_file),
-                    transport=_transport(connection_file),
-                    **options,
-                )
+                super().__init__(**own_sockets(pool._scratch / f"kernel-{number}.json"), **options)
 
         return PooledKernelManager
 

@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from jupyter_client.manager import KernelManager
 from nbval.kernel import RunningKernel
 from nbval.plugin import IPyNbCell, IPyNbFile
 
 from course_utils.authoring.form import problems
 from course_utils.authoring.form.cells import TOLERANCE_TAG
-from course_utils.authoring.kernel import own_socket_manager
+from course_utils.authoring.kernel import own_sockets
 from course_utils.authoring.library import parameters_of, parse_settings, tags_of
 from course_utils.authoring.tolerance import Tolerance, snap
 
@@ -56,12 +57,16 @@ class OwnSocketKernel(RunningKernel):  # type: ignore[misc]  # nbval is untyped
 
     def __init__(self, scratch: Path, folder: Path, startup_timeout: float) -> None:
         """Start this interpreter's kernel in `folder`, with its sockets in `scratch`, and wait until it answers."""
-        self.km = own_socket_manager(scratch / "kernel.json")
+        self.km = KernelManager(**own_sockets(scratch / "kernel.json"))
         self.km.start_kernel(cwd=str(folder), stderr=subprocess.DEVNULL)
         self.kc = self.km.client()
         self.kc.start_channels()
-        self.kc.wait_for_ready(timeout=startup_timeout)
-        self._ensure_iopub_up()
+        try:
+            self.kc.wait_for_ready(timeout=startup_timeout)
+            self._ensure_iopub_up()
+        except RuntimeError:  # it never answered: do not leave it running
+            self.stop()
+            raise
 
 
 class CourseNotebook(IPyNbFile):  # type: ignore[misc]  # nbval is untyped
