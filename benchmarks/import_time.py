@@ -3,6 +3,11 @@
 import statistics
 import subprocess
 import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))  # found whether run as a file or imported by run.py
+
+from timing import ratio_of
 
 _BODY = """
 import time, torch
@@ -29,10 +34,10 @@ def measure(rounds: int = 5) -> dict[str, list[float]]:
 def rows() -> list[dict[str, object]]:
     """Return one record: how many times longer torch takes to import than what we add to it."""
     seconds = measure()
-    ratios = [theirs / ours for theirs, ours in zip(seconds["torch"], seconds["course_utils"], strict=True)]
+    ratio = ratio_of(seconds, peer="torch", ours="course_utils")
     goal = statistics.median(seconds["torch"]) / LIMIT
     return [{"what": "import, on top of torch", "peer": "import torch", "ours": "import course_utils",
-             "ratio": statistics.median(ratios), "low": min(ratios), "high": max(ratios),
+             "ratio": ratio.median, "low": ratio.low, "high": ratio.high,
              "goal": round(goal, 1)}]  # fmt: skip
 
 

@@ -4,11 +4,13 @@ The prediction is in every figure: a factor of 1, a cycle, or the line 2/lr.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.ticker import LogLocator, NullFormatter
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from course_utils.plotting._base import (
     BLACK,
@@ -21,6 +23,25 @@ from course_utils.plotting._base import (
     new_grid,
     styled,
 )
+
+
+def _columns(
+    name: str, rows: str, values: ArrayLike, lrs: ArrayLike
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """Return the learning rates, the rate of every value, and the values, checked to have a column per rate."""
+    rates, table = np.asarray(lrs, dtype=float), np.asarray(values, dtype=float)
+    if table.ndim != 2 or table.shape[1] != rates.size:
+        raise ValueError(
+            f"{name} needs shape ({rows}, {rates.size}), one column per learning rate, got {table.shape}."
+        )
+    return rates, np.broadcast_to(rates, table.shape), table
+
+
+def _label_1_2_5(axis: Axis) -> None:
+    """Write 0.1, 0.2, 0.5, 1, ... along a logarithmic axis that spans too little for powers of ten."""
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter("{x:g}")
+    axis.set_minor_formatter(NullFormatter())
 
 
 @styled
@@ -86,13 +107,8 @@ def plot_attractor(
         ax: where to draw; None makes a new figure.
     Raises: ValueError: if `visits` does not have one column per learning rate.
     """
-    rates, places = np.asarray(lrs, dtype=float), np.asarray(visits, dtype=float)
-    if places.ndim != 2 or places.shape[1] != rates.size:
-        raise ValueError(
-            f"visits needs shape (steps, {rates.size}), one column per learning rate, got {places.shape}."
-        )
+    rates, across, places = _columns("visits", "steps", visits, lrs)
     ax = new_axes() if ax is None else ax
-    across = np.broadcast_to(rates, places.shape)
     ax.plot(across.ravel(), places.ravel(), ",", color=METHOD_COLORS.get(name), alpha=0.6)
     if predicted is not None:
         at, amplitude = (np.asarray(values, dtype=float) for values in predicted)
@@ -125,13 +141,8 @@ def plot_final_sharpness(
         ax: where to draw; None makes a new figure.
     Raises: ValueError: if `sharpness` does not have one column per learning rate.
     """
-    rates, ends = np.asarray(lrs, dtype=float), np.asarray(sharpness, dtype=float)
-    if ends.ndim != 2 or ends.shape[1] != rates.size:
-        raise ValueError(
-            f"sharpness needs shape (runs, {rates.size}), one column per learning rate, got {ends.shape}."
-        )
+    rates, across, ends = _columns("sharpness", "runs", sharpness, lrs)
     ax = new_axes() if ax is None else ax
-    across = np.broadcast_to(rates, ends.shape)
     label = f"{name}, one dot a run"
     ax.plot(across.ravel(), ends.ravel(), ".", ms=3, color=METHOD_COLORS.get(name), label=label)
     fine = np.geomspace(rates.min(), rates.max(), 200)
@@ -139,10 +150,8 @@ def plot_final_sharpness(
     if lowest is not None:
         ax.axhline(lowest, color=BLACK, linestyle=":", lw=1.5, label=f"flattest minimum, {lowest:g}")
     ax.set(xscale="log", yscale="log", xlabel="learning rate", ylabel="sharpness at the end")
-    for axis in (ax.xaxis, ax.yaxis):
-        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axis.set_major_formatter("{x:g}")
-        axis.set_minor_formatter(NullFormatter())
+    _label_1_2_5(ax.xaxis)
+    _label_1_2_5(ax.yaxis)
     ax.legend(fontsize=10)
     return ax
 
@@ -177,9 +186,7 @@ def plot_sharpness(
                        color=color, annotation_clip=False)  # fmt: skip
     left.set(xlabel="step", ylabel=loss_name, yscale="log")
     right.set(xlabel="step", ylabel="sharpness (top Hessian eigenvalue)", ylim=(0, None))
-    left.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    left.yaxis.set_major_formatter("{x:g}")
-    left.yaxis.set_minor_formatter(NullFormatter())
+    _label_1_2_5(left.yaxis)
     for ax in (left, right):
         ax.legend(fontsize=9)
     return left
