@@ -10,7 +10,14 @@ import pytest
 from PIL import Image
 
 from course_utils.plotting import _base
-from course_utils.plotting._base import METHOD_COLORS, METHOD_STYLES, new_axes, new_grid, show
+from course_utils.plotting._base import (
+    METHOD_COLORS,
+    METHOD_STYLES,
+    draw_mean_and_range,
+    new_axes,
+    new_grid,
+    show,
+)
 
 
 @pytest.fixture
@@ -76,3 +83,19 @@ def test_methods_differ_in_colour_or_in_line_style():
     optimizers, initializers = list(looks)[:8], list(looks)[8:]
     for group in (optimizers, initializers):
         assert all(looks[a] != looks[b] for a, b in itertools.combinations(group, 2))
+
+
+def test_seeds_are_a_line_of_their_mean_and_a_band_of_their_range():
+    ax = new_axes()
+    line = draw_mean_and_range(ax, [1, 2], [[1.0, 4.0], [3.0, 5.0]], label="Adam")
+    assert list(line.get_ydata()) == [2.0, 4.5]
+    assert (line.get_color(), line.get_label()) == (METHOD_COLORS["Adam"], "Adam (n = 2)")
+    corners = {tuple(point) for point in ax.collections[0].get_paths()[0].vertices}
+    assert corners == {(1, 1), (1, 3), (2, 4), (2, 5)}
+    plt.close("all")
+
+
+def test_one_seed_is_not_counted_in_the_legend():
+    line = draw_mean_and_range(new_axes(), [1, 2], [1.0, 4.0], label="measured", color="black")
+    assert (line.get_label(), line.get_color()) == ("measured", "black")
+    plt.close("all")

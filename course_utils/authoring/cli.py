@@ -1,4 +1,4 @@
-"""The `course` command: run, validate, refresh, new, doctor.
+"""The `course` command: run, validate, refresh, coverage, new, doctor.
 
 Exit codes: 0 all is well; 1 a notebook, a claim or a stored output fails; 2 the request cannot be met; 130 interrupted.
 """
@@ -61,6 +61,10 @@ def make_parser() -> argparse.ArgumentParser:
     validate.add_argument("--rtol", type=float, help="relative tolerance of decimal numbers (default: 1e-4)")
     validate.add_argument("--atol", type=float, help="absolute tolerance of decimal numbers (default: 1e-8)")
     validate.set_defaults(command=_validate)
+
+    coverage = commands.add_parser("coverage", help="say which claim or cell answers each row of the sources")
+    coverage.add_argument("--write", action="store_true", help="bring notebooks/sources.csv up to date")
+    coverage.set_defaults(command=_coverage)
 
     new = commands.add_parser("new", help="make a notebook from the form")
     new.add_argument("name", help="such as 10_normalization")
@@ -158,6 +162,22 @@ def _validate(options: argparse.Namespace) -> int:
     return (
         code if code in (0, 1) else 2
     )  # pytest's 2 to 5: interrupted, internal error, wrong usage, nothing collected
+
+
+def _coverage(options: argparse.Namespace) -> int:
+    from course_utils.authoring.coverage import dumps, print_coverage, problems, read_ledger, with_coverage
+    from course_utils.authoring.report import make_console
+
+    root = find_root()
+    path = root / "notebooks" / "sources.csv"
+    ledger = read_ledger(path)
+    if options.write:
+        ledger = with_coverage(ledger, root)
+        path.write_text(dumps(ledger), encoding="utf-8", newline="")
+    print_coverage(ledger.rows, make_console())
+    found = problems(ledger, root)
+    print(*found, sep="\n", end="\n" if found else "")
+    return 1 if found else 0
 
 
 def _new(options: argparse.Namespace) -> int:

@@ -7,8 +7,11 @@ from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
 import matplotlib.pyplot as plt
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from numpy.typing import ArrayLike
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -37,9 +40,17 @@ METHOD_COLORS = {
     "Xavier": BLUE,
     "He": VERMILION,
     "orthogonal": GREEN,
+    "identity": BLACK,
+    "sigmoid": BLUE,
+    "tanh": GREEN,
+    "ReLU": VERMILION,
+    "LeakyReLU": ORANGE,
+    "ELU": PURPLE,
+    "GELU": GREY,
+    "Swish": SKY,
 }
 # Line styles tell methods apart where colour cannot (print, projection, colour blindness).
-METHOD_STYLES = dict(zip(METHOD_COLORS, ["-", "--", ":", "-.", "-", "--", "-", ":"] * 3, strict=False))
+METHOD_STYLES = dict(zip(METHOD_COLORS, ["-", "--", ":", "-.", "-", "--", "-", ":"] * 5, strict=False))
 
 
 def method_look(name: str) -> dict[str, Any]:
@@ -47,6 +58,25 @@ def method_look(name: str) -> dict[str, Any]:
     if name not in METHOD_COLORS:
         return {}
     return {"color": METHOD_COLORS[name], "linestyle": METHOD_STYLES[name]}
+
+
+def draw_mean_and_range(
+    ax: Axes, x: ArrayLike, runs: ArrayLike, *, label: str | None = None, **look: Any
+) -> Line2D:
+    """Draw the mean over seeds as a line and their range as a band of its colour, and return the line.
+
+    Args:
+        ax: where to draw.
+        x: positions [points].
+        runs: [seeds, points]; with one seed the band has no width.
+        label: for the legend, which gets the number of seeds as well if there are several.
+        look: colour, style and marker of the line; without them, those of the method that `label` names.
+    """
+    values = np.atleast_2d(np.asarray(runs, dtype=float))
+    counted = f"{label} (n = {len(values)})" if label is not None and len(values) > 1 else label
+    (line,) = ax.plot(x, values.mean(axis=0), label=counted, **{**method_look(label or ""), **look})
+    ax.fill_between(x, values.min(axis=0), values.max(axis=0), color=line.get_color(), alpha=0.18, lw=0)
+    return line
 
 
 def styled(plot: Callable[P, T]) -> Callable[P, T]:

@@ -11,7 +11,7 @@ from course_utils.plotting._base import (
     BLACK,
     GREY,
     SKY,
-    method_look,
+    draw_mean_and_range,
     new_axes,
     new_grid,
     styled,
@@ -48,8 +48,7 @@ def plot_layer_profiles(
     for label, values in measured.items():
         runs = np.atleast_2d(np.asarray(values, dtype=float))
         layers = np.arange(1, runs.shape[1] + 1)
-        (line,) = ax.plot(layers, runs.mean(axis=0), label=f"{label} (n = {len(runs)})", **method_look(label))
-        ax.fill_between(layers, runs.min(axis=0), runs.max(axis=0), color=line.get_color(), alpha=0.18, lw=0)
+        draw_mean_and_range(ax, layers, runs, label=label)
         if predicted is not None and label in predicted:
             _draw_prediction(ax, layers, np.asarray(predicted[label], dtype=float), label)
     if predicted:

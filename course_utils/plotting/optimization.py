@@ -7,7 +7,14 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 
-from course_utils.plotting._base import GREY, METHOD_COLORS, method_look, new_axes, styled
+from course_utils.plotting._base import (
+    GREY,
+    METHOD_COLORS,
+    draw_mean_and_range,
+    method_look,
+    new_axes,
+    styled,
+)
 
 
 @styled
@@ -33,8 +40,7 @@ def plot_lr_sensitivity(
         lrs = np.array([lr for lr, _ in points])
         values = np.array([results for _, results in points], dtype=float)  # (lrs, seeds)
         mean = values.mean(axis=1)
-        (line,) = ax.plot(lrs, mean, marker=".", label=f"{name} (n = {values.shape[1]})", **method_look(name))
-        ax.fill_between(lrs, values.min(axis=1), values.max(axis=1), color=line.get_color(), alpha=0.18, lw=0)
+        line = draw_mean_and_range(ax, lrs, values.T, label=name, marker=".")
         if chosen is not None and name in chosen:
             best = int(np.argmin(np.abs(np.log(lrs / chosen[name]))))
             ax.plot(lrs[best], mean[best], "o", ms=10, color=line.get_color(), mec="white")
@@ -68,8 +74,7 @@ def plot_loss_bands(
     for name, runs in losses.items():
         runs = np.asarray(runs, dtype=float)
         time = np.arange(1, runs.shape[1] + 1)
-        (line,) = ax.plot(time, runs.mean(axis=0), label=f"{name} (n = {len(runs)})", **method_look(name))
-        ax.fill_between(time, runs.min(axis=0), runs.max(axis=0), color=line.get_color(), alpha=0.18, lw=0)
+        draw_mean_and_range(ax, time, runs, label=name)
     ax.set(xlabel=xlabel, ylabel=ylabel)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.legend(fontsize=9, ncols=2)

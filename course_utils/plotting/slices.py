@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import ArrayLike
 
-from course_utils.plotting._base import BLACK, GREY, new_axes, styled
+from course_utils.plotting._base import BLACK, GREY, draw_mean_and_range, new_axes, styled
 
 
 @styled
@@ -48,10 +48,7 @@ def plot_profiles(
     ax = new_axes() if ax is None else ax
     where = np.asarray(t, dtype=float)
     for name, values in profiles.items():
-        runs = np.atleast_2d(np.asarray(values, dtype=float))
-        label = f"{name} (n = {len(runs)})" if len(runs) > 1 else name
-        (line,) = ax.plot(where, runs.mean(axis=0), label=label)
-        ax.fill_between(where, runs.min(axis=0), runs.max(axis=0), color=line.get_color(), alpha=0.18, lw=0)
+        line = draw_mean_and_range(ax, where, values, label=name)
         if name in dotted:
             others = np.atleast_2d(np.asarray(dotted[name], dtype=float))
             ax.plot(where, others.mean(axis=0), linestyle=":", color=line.get_color())

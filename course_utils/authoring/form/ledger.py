@@ -30,19 +30,33 @@ def wrong_rows(notebook: Notebook, number: str, rows: Mapping[str, str]) -> Iter
     if not rows:
         return
     cited: set[str] = set()
-    for index, cell in enumerate(notebook.cells):
-        for row in sorted(set(_ROW.findall(cell.source))):
-            cited.add(row)
-            if row not in rows:
-                yield Finding(index, f"a cited row is in sources.csv, {row} is not", "correct the id")
-            elif rows[row] != number and not _names_notebook(cell.source, rows[row]):
-                yield Finding(
-                    index, f"{row} belongs to notebook {rows[row]}",
-                    f"cite a row of notebook {number}, or name notebook {rows[row]} in this cell",
-                )  # fmt: skip
+    for index, row in cited_rows(notebook):
+        cited.add(row)
+        if row not in rows:
+            yield Finding(index, f"a cited row is in sources.csv, {row} is not", "correct the id")
+        elif rows[row] != number and not _names_notebook(notebook.cells[index].source, rows[row]):
+            yield Finding(
+                index, f"{row} belongs to notebook {rows[row]}",
+                f"cite a row of notebook {number}, or name notebook {rows[row]} in this cell",
+            )  # fmt: skip
     if missing := sorted(row for row, owner in rows.items() if owner == number and row not in cited):
         yield Finding(None, f"{len(missing)} rows of sources.csv are not cited: {', '.join(missing)}",
                       "cover them by a claim's rows=, or cite them in prose")  # fmt: skip
+
+
+def cited_rows(notebook: Notebook) -> Iterator[tuple[int, str]]:
+    """Yield (cell, row id) for each row that a cell cites, once per cell."""
+    for index, cell in enumerate(notebook.cells):
+        for row in sorted(set(_ROW.findall(cell.source))):
+            yield index, row
+
+
+def claim_rows(notebook: Notebook) -> Iterator[tuple[str, str]]:
+    """Yield (claim id, row id) for each row in the `rows=` of a claim."""
+    for _, call in _claims(notebook):
+        named = [ast.unparse(keyword.value) for keyword in call.keywords if keyword.arg == "rows"]
+        for row in _ROW.findall(" ".join(named)):
+            yield ast.literal_eval(call.args[0]), row
 
 
 def _names_notebook(source: str, number: str) -> bool:
