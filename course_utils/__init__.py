@@ -3,10 +3,12 @@
 0. `_checks` argument errors that teach; `seeding` generators instead of a global seed; `devices` where it runs;
    `claims` every number is a check; `exercises` checks that say which mistake was made
 1. `gradcheck` finite differences; `autodiff` reverse mode on NumPy arrays; `initializers` the start; `optimizers` the
-   step; `objectives` surfaces with known minima; `datasets` images in memory, hashes checked
+   step; `objectives` surfaces with known minima; `normalization` and `regularization` written out; `calibration` does
+   a probability mean what it says; `intervals` how sure a comparison is; `datasets` images in memory, hashes checked
 2. `models` multilayer perceptrons; `probes` activations and gradients, without a trace; `landscapes` lines, planes and
    trajectories; `curvature` Hessian-vector products and Lanczos
 3. `training` the loop, evaluation, exact resume
+4. `sweeps` many configurations at once, on one machine or a cluster
 
 Beside them: `plotting` draws records and imports none of these; `authoring` is what maintainers run (`course`).
 """

@@ -2,10 +2,13 @@
 
 import json
 import subprocess
+from pathlib import Path
 
 import pytest
+from conftest import code
 
-from course_utils.authoring import doctor
+from course_utils.authoring import checking, data, doctor, refresh, run
+from course_utils.authoring.execute import Outcome
 from course_utils.authoring.form import problems
 from course_utils.authoring.library import CourseError, find_root
 
@@ -83,13 +86,14 @@ def test_new_notebook_has_the_form_and_its_claims_hold(course):
     assert json.loads(path.read_text())["cells"][0]["source"][0] == "# 10 · Batch size\n"
 
 
-REPORT = {"torch": "2.15.0", "threads": 2, "capability": "AVX2", "device": "", "bf16": False,
-          "data": {"mnist-5k": True, "fashion-mnist": False}}  # fmt: skip
+REPORT = {"torch": "2.15.0", "threads": 2, "capability": "AVX2", "device": "", "bf16": False}
+DATA = {"mnist-5k": True, "fashion-mnist": False}
 
 
 def probed(monkeypatch, report, returncode=0, error=""):
     done = subprocess.CompletedProcess([], returncode, json.dumps(report), error)
     monkeypatch.setattr(doctor.subprocess, "run", lambda *args, **kwargs: done)
+    monkeypatch.setattr(doctor, "data_at_hand", lambda: DATA)
     return {entry.name: entry for entry in doctor.examine()}
 
 
@@ -103,7 +107,8 @@ def test_doctor_says_what_is_skipped_on_a_machine_without_gpu(monkeypatch):
 
 def test_doctor_skips_nothing_where_everything_is_there(monkeypatch):
     monkeypatch.setattr(doctor.shutil, "which", lambda name: name)
-    entries = probed(monkeypatch, REPORT | {"device": "GPU 1", "bf16": True, "data": {"mnist-5k": True}})
+    monkeypatch.setitem(DATA, "fashion-mnist", True)
+    entries = probed(monkeypatch, REPORT | {"device": "GPU 1", "bf16": True})
     assert doctor.describe(list(entries.values())).endswith("Nothing is skipped here.")
 
 
@@ -122,3 +127,65 @@ def test_doctor_runs_here(course):
     exit_code, output = course.command("doctor")
     assert exit_code == 0
     assert "data mnist-5k" in output
+
+
+# What needs data that are not here
+
+OUTCOME = Outcome("01_small", 1.0, 1, (), None, "", Path())
+
+
+@pytest.fixture
+def two_notebooks(course, monkeypatch):
+    """01 needs the embedded set, 02 one that is absent; nothing is executed."""
+    for name, dataset in (("01_small", "mnist-5k"), ("02_large", "fashion-mnist")):
+        course.write(name, code(f'dataset = "{dataset}"', "parameters"))
+    monkeypatch.setattr(data, "data_at_hand", lambda: DATA)
+    return course
+
+
+def asked(monkeypatch, module, name, returned):
+    """Return a list that will hold the names of the notebooks that the function is called with."""
+    called = []
+    monkeypatch.setattr(
+        module, name, lambda notebooks, *_, **__: called.extend(path.stem for path in notebooks) or returned
+    )
+    return called
+
+
+@pytest.mark.parametrize(
+    ("command", "module", "function", "returned"),
+    [
+        ("run", run, "run_all", [OUTCOME]),
+        ("refresh", refresh, "refresh_all", [OUTCOME]),
+        ("validate", checking, "validate_all", 0),
+    ],
+)
+def test_run_of_everything_leaves_out_what_needs_absent_data_and_says_so(
+    two_notebooks, monkeypatch, command, module, function, returned
+):
+    called = asked(monkeypatch, module, function, returned)
+    monkeypatch.setattr(run, "write_records", lambda *_: None)
+    exit_code, output = two_notebooks.command(command)
+    assert (exit_code, called) == (0, ["01_small"])
+    assert output.startswith(
+        "02_large is skipped: fashion-mnist is not on this machine; `course run 02` downloads it.\n"
+    )
+
+
+@pytest.mark.parametrize("arguments", [("02",), ("--set", "dataset=fashion-mnist")])
+def test_who_names_the_notebook_or_the_data_gets_it(two_notebooks, monkeypatch, arguments):
+    called = asked(monkeypatch, checking, "validate_all", 0)
+    exit_code, output = two_notebooks.command("validate", *arguments)
+    assert (exit_code, "skipped" in output) == (0, False)
+    assert "02_large" in called
+
+
+def test_data_are_looked_for_as_the_notebooks_will_do_it():
+    assert data.data_at_hand()["mnist-5k"] is True
+
+
+def test_package_that_cannot_be_imported_is_one_line(monkeypatch):
+    done = subprocess.CompletedProcess([], 1, "", "Traceback\nImportError: no torch")
+    monkeypatch.setattr(data.subprocess, "run", lambda *args, **kwargs: done)
+    with pytest.raises(CourseError, match=r"ImportError: no torch\. Install the package again"):
+        data.data_at_hand()

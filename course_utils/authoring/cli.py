@@ -108,6 +108,7 @@ def _run(options: argparse.Namespace) -> int:
     root = find_root()
     notebooks = find_notebooks(options.notebooks, root)
     settings = share_settings(parse_settings(options.settings), notebooks)
+    notebooks = _with_their_data(notebooks, options)
     if not notebooks:
         return _nothing_there(root)
     output = (options.output or root / "build" / "executed").resolve()
@@ -129,7 +130,7 @@ def _refresh(options: argparse.Namespace) -> int:
     from course_utils.authoring.report import Watcher, make_console, print_outcomes
 
     root = find_root()
-    notebooks = find_notebooks(options.notebooks, root)
+    notebooks = _with_their_data(find_notebooks(options.notebooks, root), options)
     if not notebooks:
         return _nothing_there(root)
     console = make_console()
@@ -153,6 +154,7 @@ def _validate(options: argparse.Namespace) -> int:
     root = find_root()
     notebooks = find_notebooks(options.notebooks, root)
     share_settings(parse_settings(options.settings), notebooks)  # refuses names that no notebook knows
+    notebooks = _with_their_data(notebooks, options)
     if not notebooks:
         return _nothing_there(root)
     code = validate_all(
@@ -195,8 +197,25 @@ def _doctor(options: argparse.Namespace) -> int:
     return 0
 
 
+def _with_their_data(notebooks: list[Path], options: argparse.Namespace) -> list[Path]:
+    """Leave what needs absent data out of a run of everything, and say so; who names a notebook or a set gets it."""
+    if options.notebooks or "dataset" in parse_settings(getattr(options, "settings", [])):
+        return notebooks
+    from course_utils.authoring.data import waiting_for_data
+
+    waiting = waiting_for_data(notebooks)
+    for path, name in waiting.items():
+        print(
+            f"{path.stem} is skipped: {name} is not on this machine; `course run {path.stem[:2]}` downloads it."
+        )
+    return [path for path in notebooks if path not in waiting]
+
+
 def _nothing_there(root: Path) -> int:
-    print(f"{os.path.relpath(root / 'notebooks')} holds no notebook yet: `course new 01_title` makes one.")
+    if not find_notebooks([], root):
+        print(
+            f"{os.path.relpath(root / 'notebooks')} holds no notebook yet: `course new 01_title` makes one."
+        )
     return 0
 
 

@@ -10,6 +10,8 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
+from course_utils.authoring.data import data_at_hand
+
 _BROWSERS = (
     "chromium",
     "chromium-browser",
@@ -28,14 +30,6 @@ report = {"torch": torch.__version__, "threads": torch.get_num_threads(),
 cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
 report["device"] = torch.cuda.get_device_name(0) if cuda else "Apple GPU (mps)" if mps else ""
 report["bf16"] = bool(cuda and torch.cuda.is_bf16_supported())
-from course_utils.datasets import NAMES, DatasetUnavailableError, load
-report["data"] = {}
-for name in NAMES:
-    try:
-        load(name, download=False)
-        report["data"][name] = True
-    except DatasetUnavailableError:
-        report["data"][name] = False
 print(json.dumps(report))
 """
 _LIBRARIES = {
@@ -67,6 +61,7 @@ def examine() -> list[Entry]:
 
 
 def _torch_entries() -> list[Entry]:
+    """Return what torch finds here, and the data sets; without torch neither is known."""
     done = subprocess.run([sys.executable, "-c", _PROBE], capture_output=True, text=True, check=False)
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
@@ -75,19 +70,22 @@ def _torch_entries() -> list[Entry]:
     threads = (
         f"{os.cpu_count()} processors, torch takes {report['threads']} threads; the course's kernels take 1"
     )
-    entries = [
+    return [
         Entry("torch", report["torch"]),
         Entry("processor", f"{threads} ({report['capability']})"),
         Entry("GPU", report["device"] or "none", "" if report["device"] else "make gpu"),
         Entry("bfloat16 on a GPU", "yes" if report["bf16"] else "no",
               "" if report["bf16"] else "autocast runs in bfloat16 on the CPU only, slower than float32"),
+        *_data_entries(),
     ]  # fmt: skip
+
+
+def _data_entries() -> list[Entry]:
     later = "nothing while there is a network: it is downloaded when asked for"
-    entries += [
+    return [
         Entry(f"data {name}", "found" if there else "not here", "" if there else later)
-        for name, there in report["data"].items()
+        for name, there in data_at_hand().items()
     ]
-    return entries
 
 
 def _library_entries() -> list[Entry]:
