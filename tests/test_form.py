@@ -2,10 +2,10 @@
 
 import nbformat
 import pytest
-from conftest import code, figure, printed
+from conftest import code, figure, printed, text
 
 from course_utils.authoring.canonical import dumps, normalize
-from course_utils.authoring.form import MAX_BYTES, problems
+from course_utils.authoring.form import MAX_BYTES, ledger, problems
 from course_utils.authoring.form.exercises import telling_lines
 from course_utils.authoring.new import make_notebook
 
@@ -234,3 +234,13 @@ def test_rows_of_others_are_cited_with_the_name_of_their_notebook(notebook, foun
     assert found(notebook) == []
     notebook.cells[8].source += " (S3-999)"
     assert [problem.rule for problem in found(notebook)] == ["a cited row is in sources.csv, S3-999 is not"]
+
+
+def test_collections_cite_the_rows_of_all():
+    rows = {"S0-001": "10", "S1-003": "09"}
+    cells = [nbformat.from_dict(text("Compare (S1-003) with (S0-001).") | {"id": "prose"})]
+    notebook = nbformat.v4.new_notebook(cells=cells)
+    assert [finding.rule for finding in ledger.wrong_rows(notebook, "10", rows)] == [
+        "S1-003 belongs to notebook 09"
+    ]
+    assert list(ledger.wrong_rows(notebook, "91", rows)) == []

@@ -1,7 +1,7 @@
 """Is every row of notebooks/sources.csv answered by the notebook it belongs to?
 
-A row is cited by its id, S1-010, in the `rows=` of a claim, in prose, or as a link text. A notebook cites its own rows;
-a row of another one only in a cell that names that notebook.
+A row is cited by its id, S1-010, in the `rows=` of a claim, in prose, or as a link text. A lesson cites its own rows; a
+row of another one only in a cell that names that notebook. Collections, numbered 90 and up, cite the rows of all.
 """
 
 import ast
@@ -14,6 +14,7 @@ from course_utils.authoring.form.base import Finding, parse
 from course_utils.authoring.library import Notebook
 
 _ROW = re.compile(r"\bS[0-3]-\d{3}\b")
+_FIRST_COLLECTION = "90"  # reproductions and errata gather what the lessons teach
 _CLAIM_ID = re.compile(r"^(?P<notebook>\d{2})\.(?P<number>\d+)$")
 
 
@@ -34,7 +35,7 @@ def wrong_rows(notebook: Notebook, number: str, rows: Mapping[str, str]) -> Iter
         cited.add(row)
         if row not in rows:
             yield Finding(index, f"a cited row is in sources.csv, {row} is not", "correct the id")
-        elif rows[row] != number and not _names_notebook(notebook.cells[index].source, rows[row]):
+        elif _is_foreign(rows[row], number) and not _names_notebook(notebook.cells[index].source, rows[row]):
             yield Finding(
                 index, f"{row} belongs to notebook {rows[row]}",
                 f"cite a row of notebook {number}, or name notebook {rows[row]} in this cell",
@@ -57,6 +58,10 @@ def claim_rows(notebook: Notebook) -> Iterator[tuple[str, str]]:
         named = [ast.unparse(keyword.value) for keyword in call.keywords if keyword.arg == "rows"]
         for row in _ROW.findall(" ".join(named)):
             yield ast.literal_eval(call.args[0]), row
+
+
+def _is_foreign(owner: str, number: str) -> bool:
+    return owner != number and number < _FIRST_COLLECTION
 
 
 def _names_notebook(source: str, number: str) -> bool:
