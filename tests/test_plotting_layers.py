@@ -5,7 +5,12 @@ import pytest
 from matplotlib.colors import to_hex
 
 from course_utils.plotting._base import METHOD_COLORS, new_grid
-from course_utils.plotting.layers import plot_layer_distributions, plot_layer_profiles, plot_unit_images
+from course_utils.plotting.layers import (
+    plot_gains,
+    plot_layer_distributions,
+    plot_layer_profiles,
+    plot_unit_images,
+)
 
 pytestmark = pytest.mark.usefixtures("close_figures")
 
@@ -81,3 +86,22 @@ def test_units_of_a_row_share_a_scale_that_is_symmetric_about_zero():
 def test_rows_with_different_numbers_of_units_are_refused():
     with pytest.raises(ValueError, match=r"same number of units, got \[1, 2\]"):
         plot_unit_images({"a": np.ones((1, 2, 2)), "b": np.ones((2, 2, 2))})
+
+
+def test_a_gain_is_a_curve_and_torchs_number_a_horizontal_line_of_its_colour():
+    std = [0.5, 1.0, 2.0]
+    ax = plot_gains(std, {"ReLU": [1.4, 1.4, 1.4], "tanh": [1.2, 1.6, 2.6]}, torch_gains={"tanh": 5 / 3})
+    relu, tanh, torchs, one = ax.lines
+    np.testing.assert_array_equal(relu.get_xdata(), std)
+    np.testing.assert_array_equal(tanh.get_ydata(), [1.2, 1.6, 2.6])
+    assert to_hex(tanh.get_color()).upper() == METHOD_COLORS["tanh"]
+    assert torchs.get_ydata()[0] == 5 / 3
+    assert torchs.get_color() == tanh.get_color()
+    assert one.get_xdata()[0] == 1.0
+    assert [text.get_text() for text in ax.texts] == ["torch: tanh 1.67"]
+    assert ax.get_xscale() == "log"
+
+
+def test_a_gain_of_torch_without_a_curve_is_refused():
+    with pytest.raises(ValueError, match=r"what has no curve: selu"):
+        plot_gains([1.0], {"ReLU": [1.4]}, torch_gains={"selu": 0.75})

@@ -48,6 +48,9 @@ METHOD_COLORS = {
     "ELU": PURPLE,
     "GELU": GREY,
     "Swish": SKY,
+    "SELU": BLACK,
+    "orthogonal √2": BLACK,
+    "PyTorch default": ORANGE,
 }
 # Line styles tell methods apart where colour cannot (print, projection, colour blindness).
 METHOD_STYLES = dict(zip(METHOD_COLORS, ["-", "--", ":", "-.", "-", "--", "-", ":"] * 5, strict=False))

@@ -162,3 +162,43 @@ def plot_unit_images(
                 ax.set_title(f"{title} {column + 1}", fontsize=11)
         grid[row * columns].set_ylabel(label, rotation=0, ha="right", va="center")
     return grid[0]
+
+
+@styled
+def plot_gains(
+    std: ArrayLike,
+    gains: Mapping[str, ArrayLike],
+    *,
+    torch_gains: Mapping[str, float] | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw the gain that would keep the mean square against the size of the preactivation, one line per activation.
+
+    Args:
+        std: standard deviations of the preactivation [points], increasing, 1 among them or not.
+        gains: activation -> gain at each of them [points].
+        torch_gains: activation of `gains` -> the one number that PyTorch has for it, a dotted line of the same colour.
+        ax: where to draw; None makes a new figure.
+    Raises: ValueError: if torch_gains has a number for an activation without a curve.
+    """
+    ax = new_axes() if ax is None else ax
+    where = np.asarray(std, dtype=float)
+    if extra := sorted(set(torch_gains or {}) - set(gains)):
+        raise ValueError(f"torch_gains has what has no curve: {', '.join(extra)}.")
+    for name, values in gains.items():
+        line = draw_mean_and_range(ax, where, values, label=name)
+        if torch_gains is not None and name in torch_gains:
+            height, color = torch_gains[name], line.get_color()
+            ax.axhline(height, color=color, linestyle=":", lw=1.4)
+            ax.text(
+                1.01, height, f"torch: {name} {height:.2f}", transform=ax.get_yaxis_transform(), va="center",
+                color=color, fontsize=10,
+            )  # fmt: skip
+    ax.axvline(1.0, color=GREY, linestyle="--", lw=1.2)
+    ax.set(
+        xscale="log",
+        xlabel="standard deviation of the preactivation",
+        ylabel="gain that keeps the mean square",
+    )
+    ax.legend(fontsize=10)
+    return ax

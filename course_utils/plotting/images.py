@@ -1,0 +1,282 @@
+"""What did the network see, what did it answer, and how sure can we be? Figures of a first classifier."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import ArrayLike
+
+from course_utils.plotting._base import BLACK, BLUE, GREY, METHOD_COLORS, ORANGE, VERMILION, new_axes, styled
+
+_BEFORE_AFTER = (GREY, BLUE, VERMILION, ORANGE)  # of groups of bars, in the order in which they are given
+_PREDICTIONS = ((VERMILION, "-"), (BLACK, "--"), (GREY, ":"))
+_GAP = 0.12  # between two images of a grid, in image widths
+_TITLE = 0.26  # room for the words above an image, in image heights
+
+
+@styled
+def plot_image_grid(
+    images: ArrayLike,
+    titles: Sequence[str],
+    *,
+    columns: int = 10,
+    wrong: Sequence[bool] | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw grey images in rows, dark on white, with a few words above each.
+
+    Args:
+        images: [N, H, W]; 0 is drawn white and the largest value of all black.
+        titles: one for each image; two lines fit.
+        columns: images in a row.
+        wrong: marks the images whose title is drawn in red and with a frame; None marks none.
+        ax: where to draw; None makes a new figure of the right height.
+    Raises: ValueError: if there is not one title for each image.
+    """
+    images = np.asarray(images, dtype=float)
+    if len(images) != len(titles):
+        raise ValueError(f"A grid needs one title for each image, got {len(images)} and {len(titles)}.")
+    lines = 1 + max(title.count("\n") for title in titles)
+    width, height = 1 + _GAP, 1 + _GAP + lines * _TITLE
+    rows = -(-len(images) // columns)
+    if ax is None:
+        ax = new_axes(figsize=(11, 11 * rows * height / (columns * width)))
+    for k, (image, title) in enumerate(zip(images, titles, strict=True)):
+        left, top = (k % columns) * width, (k // columns) * height
+        extent = (left, left + 1, top + height - _GAP, top + height - _GAP - 1)
+        ax.imshow(image, cmap="gray_r", vmin=0, vmax=images.max(), extent=extent)
+        marked = wrong is not None and wrong[k]
+        color = VERMILION if marked else BLACK
+        ax.text(left + 0.5, extent[3] - 0.06, title, ha="center", va="bottom", fontsize=10, color=color)
+        line_width = 1.6 if marked else 0.4
+        ax.add_patch(Rectangle((left, extent[3]), 1, 1, fill=False, edgecolor=color, lw=line_width))
+    ax.set(xlim=(-_GAP, columns * width), ylim=(rows * height, 0), aspect="equal")
+    ax.axis("off")
+    return ax
+
+
+@styled
+def plot_image(
+    image: ArrayLike,
+    *,
+    label: str = "",
+    centre: float | None = None,
+    title: str = "",
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw one image, a grey one with a scale beside it.
+
+    Args:
+        image: [H, W], or [H, W, 3] in colour with values in [0, 1]: the channel comes last.
+        label: what a value is, with its unit, written along the scale.
+        centre: a value that is special, 0 for instance: drawn white between blue (below) and red (above). None takes
+            a grey scale, dark for large values.
+        title: above the image.
+        ax: where to draw; None makes a new figure.
+    """
+    ax = new_axes(figsize=(4.6, 4.2)) if ax is None else ax
+    image = np.asarray(image, dtype=float)
+    if image.ndim == 3:
+        ax.imshow(image)
+    else:
+        reach = float(np.abs(image - (centre or 0.0)).max())
+        limits = (0.0, reach) if centre is None else (centre - reach, centre + reach)
+        drawn = ax.imshow(
+            image, cmap="gray_r" if centre is None else "RdBu_r", vmin=limits[0], vmax=limits[1]
+        )
+        ax.figure.colorbar(drawn, ax=ax, label=label, shrink=0.8)
+    ax.set(title=title, xlabel="column", ylabel="row")
+    ax.grid(visible=False)
+    return ax
+
+
+@styled
+def plot_class_scores(
+    scores: Mapping[str, ArrayLike],
+    classes: Sequence[str],
+    *,
+    xlabel: str,
+    true_class: int | None = None,
+    reference: float | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw one number for each class as bars, one group of bars for each network.
+
+    Args:
+        scores: label -> [classes], logits or probabilities.
+        classes: names, written beside the bars from the top.
+        xlabel: what the numbers are.
+        true_class: index of the class whose name is set in bold.
+        reference: a value that all classes would have if the network knew nothing, drawn as a dashed line.
+        ax: where to draw; None makes a new figure.
+    """
+    ax = new_axes() if ax is None else ax
+    rows = np.arange(len(classes))
+    height = 0.8 / len(scores)
+    for k, (label, values) in enumerate(scores.items()):
+        middle = rows + (k - (len(scores) - 1) / 2) * height
+        ax.barh(middle, np.asarray(values, dtype=float), height, color=_BEFORE_AFTER[k], label=label)
+    ax.axvline(0, color=BLACK, lw=0.8)
+    if reference is not None:
+        ax.axvline(reference, color=BLACK, linestyle="--", lw=1.2, label=f"know nothing: {reference:g}")
+    ax.set_yticks(rows, classes)
+    ax.set(xlabel=xlabel, ylim=(len(classes) - 0.4, -0.6))
+    ax.grid(visible=False, axis="y")
+    if true_class is not None:
+        ax.get_yticklabels()[true_class].set_fontweight("bold")
+    ax.legend(fontsize=9.5, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=len(scores) + 1)
+    return ax
+
+
+@styled
+def plot_confusion(
+    counts: ArrayLike, classes: Sequence[str], *, title: str = "", ax: Axes | None = None
+) -> Axes:
+    """Draw how often each class (row) was taken for each class (column), with the counts written in.
+
+    The colour shows the mistakes only; the diagonal, which would outshine them, is left pale.
+
+    Args:
+        counts: [classes, classes], rows are true classes, columns decisions.
+        classes: names of both.
+        title: above the table.
+        ax: where to draw; None makes a new figure.
+    Raises: ValueError: if `counts` is not square with one row for each class.
+    """
+    counts = np.asarray(counts, dtype=int)
+    if counts.shape != (len(classes), len(classes)):
+        raise ValueError(
+            f"counts needs shape ({len(classes)}, {len(classes)}), one row a class; got {counts.shape}."
+        )
+    ax = new_axes(figsize=(7, 6)) if ax is None else ax
+    mistakes = np.where(np.eye(len(classes), dtype=bool), 0, counts)
+    top = max(int(mistakes.max()), 1)
+    ax.imshow(mistakes, cmap="Oranges", vmin=0, vmax=1.6 * top)  # pale enough for black digits
+    for (row, column), count in np.ndenumerate(counts):
+        if count:
+            weight = "bold" if row == column else "normal"
+            ax.text(column, row, f"{count}", ha="center", va="center", fontsize=9.5, fontweight=weight)
+    slanted = max(len(name) for name in classes) > 2
+    ax.set_xticks(
+        range(len(classes)), classes, rotation=45 if slanted else 0, ha="right" if slanted else "center"
+    )
+    ax.set_yticks(range(len(classes)), classes)
+    ax.set(xlabel="decision of the network", ylabel="true class", title=title)
+    ax.grid(visible=False)
+    return ax
+
+
+@styled
+def plot_epochs(
+    running: Mapping[str, ArrayLike],
+    at_end: Mapping[str, ArrayLike] | None = None,
+    *,
+    steps: ArrayLike | None = None,
+    final: Mapping[str, tuple[float, float]] | None = None,
+    ylabel: str,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw what an epoch reports where it belongs: a running mean over the whole epoch, an evaluation at its end.
+
+    Args:
+        running: label -> [epochs] or [seeds, epochs], means over an epoch: level lines as long as the epoch, with the
+            range of the seeds as a band.
+        at_end: label -> [epochs] or [seeds, epochs], measured after each epoch: marks at its end, with the range.
+        steps: [epochs * steps an epoch], the value of every step: grey dots.
+        final: label -> (value, half of its 95 % interval), drawn after the last epoch.
+        ylabel: what is drawn, with its unit.
+        ax: where to draw; None makes a new figure.
+    """
+    ax = new_axes() if ax is None else ax
+    num_epochs = max(np.atleast_2d(np.asarray(values, dtype=float)).shape[1] for values in running.values())
+    if steps is not None:
+        values = np.asarray(steps, dtype=float)
+        time = (np.arange(len(values)) + 0.5) * num_epochs / len(values)
+        ax.plot(time, values, ".", color=GREY, ms=4, alpha=0.6, label="one batch", zorder=1)
+    for k, (label, means) in enumerate(running.items()):
+        runs, color = np.atleast_2d(np.asarray(means, dtype=float)), (BLUE, ORANGE)[k % 2]
+        for epoch, values in enumerate(runs.T):
+            span = [epoch, epoch + 1]
+            ax.plot(span, [values.mean()] * 2, color=color, lw=2.6, label=label if epoch == 0 else None)
+            ax.fill_between(span, values.min(), values.max(), color=color, alpha=0.2, lw=0)
+    for (label, ends), (color, marker) in zip(
+        (at_end or {}).items(), ((VERMILION, "o"), (BLACK, "s"), (METHOD_COLORS["Adam"], "^")), strict=False
+    ):
+        runs = np.atleast_2d(np.asarray(ends, dtype=float))
+        middle = runs.mean(axis=0)
+        reach = np.stack([middle - runs.min(axis=0), runs.max(axis=0) - middle])
+        ax.errorbar(range(1, runs.shape[1] + 1), middle, yerr=reach if len(runs) > 1 else None, fmt=marker, color=color,
+                    ms=7, capsize=4, label=label, zorder=3)  # fmt: skip
+    for k, (label, (value, half_width)) in enumerate((final or {}).items()):
+        ax.errorbar(num_epochs + 0.25 * (k + 1), value, yerr=half_width, fmt="D^"[k % 2], ms=8, capsize=5,
+                    color=(BLACK, METHOD_COLORS["Adam"])[k % 2], label=label)  # fmt: skip
+    ax.set(xlabel="epoch", ylabel=ylabel)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.legend(fontsize=9.5)
+    return ax
+
+
+@styled
+def plot_spread(
+    values: ArrayLike,
+    *,
+    predicted: Mapping[str, tuple[float, float]],
+    xlabel: str,
+    bins: int | Sequence[float] = 30,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw a histogram of repeated measurements under the bell curves that were predicted for it.
+
+    Args:
+        values: [N] measurements.
+        predicted: label -> (mean, standard deviation) of a normal distribution.
+        xlabel: what was measured, with its unit.
+        bins: number of bins, or their edges, which suits values that come in steps.
+        ax: where to draw; None makes a new figure.
+    """
+    ax = new_axes() if ax is None else ax
+    values = np.asarray(values, dtype=float)
+    heights, edges = np.histogram(values, bins, density=True)
+    ax.stairs(heights, edges, fill=True, color=BLUE, alpha=0.45, label=f"measured (n = {len(values):,})")
+    reach = max(4 * max(sd for _, sd in predicted.values()), float(np.ptp(edges)) / 2)
+    middle = float(values.mean())
+    grid = np.linspace(middle - reach, middle + reach, 1001)
+    for (label, (mean, sd)), (color, style) in zip(predicted.items(), _PREDICTIONS, strict=False):
+        density = np.exp(-(((grid - mean) / sd) ** 2) / 2) / (sd * np.sqrt(2 * np.pi))
+        ax.plot(grid, density, color=color, linestyle=style, label=label)
+    ax.set(xlabel=xlabel, ylabel="density", xlim=(grid[0], grid[-1]), ylim=(0, 1.45 * heights.max()))
+    ax.legend(fontsize=9.5)
+    return ax
+
+
+@styled
+def plot_seed_and_image_intervals(
+    accuracies: Sequence[float],
+    *,
+    image_half_widths: Sequence[float],
+    seed_half_width: float,
+    xlabel: str = "test accuracy (%)",
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw every run with the interval of its test images, and the mean of the runs with the interval of the seeds.
+
+    Args:
+        accuracies: one for each seed.
+        image_half_widths: half of the 95 % interval that the number of test images gives, one for each seed.
+        seed_half_width: half of the 95 % interval of the mean over seeds.
+        xlabel: what is drawn, with its unit.
+        ax: where to draw; None makes a new figure.
+    """
+    ax = new_axes() if ax is None else ax
+    rows, mean = np.arange(len(accuracies)), float(np.mean(accuracies))
+    ax.axvspan(mean - seed_half_width, mean + seed_half_width, color=BLUE, alpha=0.15, lw=0)
+    ax.errorbar(accuracies, rows, xerr=image_half_widths, fmt="o", color=GREY, ecolor=GREY, capsize=3,
+                label="one seed, 95 % over test images")  # fmt: skip
+    ax.errorbar(mean, len(accuracies) + 0.4, xerr=seed_half_width, fmt="D", color=BLUE, capsize=5, lw=2.4,
+                label=f"mean, 95 % over seeds (n = {len(accuracies)})")  # fmt: skip
+    ax.set_yticks([*rows, len(accuracies) + 0.4], [*(f"seed {k + 1}" for k in rows), "mean"])
+    ax.set(xlabel=xlabel, ylim=(len(accuracies) + 1.1, -0.7))
+    ax.legend(fontsize=9.5, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
+    return ax
