@@ -86,6 +86,12 @@ def mean_and_half_width(values: Sequence[float]) -> tuple[float, float | None]:
     return mean, quantile * statistics.stdev(values) / math.sqrt(len(values))
 
 
+def interval(values: Sequence[float], digits: int = 2) -> str:
+    """Return the text "1.02 ± 0.03", the mean and half of its 95 % interval; two or more values, `digits` decimals."""
+    mean, half_width = mean_and_half_width(values)
+    return f"{mean:.{digits}f} ± {half_width:.{digits}f}"
+
+
 def evaluate(
     id: str,
     statement: str,

@@ -9,7 +9,7 @@ import scipy.stats
 import torch
 
 from course_utils import claims
-from course_utils.claims import ClaimFailed, check, evaluate, mean_and_half_width
+from course_utils.claims import ClaimFailed, check, evaluate, interval, mean_and_half_width
 
 
 def holds(measured, **band):
@@ -52,6 +52,11 @@ def test_interval_is_students_t(n):
     mean, half_width = mean_and_half_width(values)
     low, high = scipy.stats.t.interval(0.95, n - 1, loc=mean, scale=scipy.stats.sem(values))
     assert half_width == pytest.approx((high - low) / 2, rel=2e-3)
+
+
+def test_interval_is_written_with_the_same_decimals_on_both_sides():
+    assert interval([1.0, 2.0, 3.0]) == "2.00 ± 2.48"
+    assert interval([1.0, 2.0, 3.0], digits=1) == "2.0 ± 2.5"
 
 
 def test_several_seeds_are_judged_by_their_mean_and_show_their_interval():

@@ -20,7 +20,7 @@ LAYERS = (
     {"seeding", "devices", "claims", "exercises"},
     {
         "gradcheck", "autodiff", "initializers", "optimizers", "objectives", "datasets",
-        "normalization", "regularization",
+        "normalization", "regularization", "calibration", "intervals",
     },
     {"models", "probes", "landscapes", "curvature"},
     {"training"},
@@ -34,7 +34,7 @@ BESIDE = {
 
 # What takes long to import, or is not there in the base install; each is imported in the function that needs it.
 HEAVY = {"torchvision", "matplotlib", "pandas", "seaborn", "sklearn", "scipy", "networkx", "IPython", "tqdm",
-         "safetensors", "joblib", "filelock"}  # fmt: skip
+         "safetensors", "joblib", "filelock", "optuna", "dask", "distributed", "tensorboard"}  # fmt: skip
 
 
 def sources():

@@ -1,6 +1,10 @@
-"""How is it trained? One readable loop for the whole course, an honest evaluation, and a resume that is exact."""
+"""How is it trained? One readable loop for the whole course, an honest evaluation, and a resume that is exact.
+
+Beside the loop: `logs` writes a run as CSV, JSON and TensorBoard events, `doctor` watches one and says what is wrong.
+"""
 
 from course_utils.training.checkpoints import CheckpointError, load_checkpoint, save_checkpoint
+from course_utils.training.doctor import Finding, Recorder, Symptoms, examine
 from course_utils.training.loop import evaluate, has_fast_bfloat16, train
 from course_utils.training.records import Diverged, EpochRecord, Evaluation, History
 
@@ -9,8 +13,12 @@ __all__ = [
     "Diverged",
     "EpochRecord",
     "Evaluation",
+    "Finding",
     "History",
+    "Recorder",
+    "Symptoms",
     "evaluate",
+    "examine",
     "has_fast_bfloat16",
     "load_checkpoint",
     "save_checkpoint",

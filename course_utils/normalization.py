@@ -1,0 +1,343 @@
+r"""Does normalizing remove the initialization problem? Batch, layer and RMS normalization written out, and clipping.
+
+One idea in three directions: subtract a mean, divide by a root mean square, give scale and shift back as parameters
+:math:`\gamma, \beta`. BatchNorm takes both over the examples of a batch, LayerNorm over the units of one example,
+RMSNorm only divides. The functions are pure: the forward ones return what their backward needs, and each backward is
+written out by hand. The modules are thin shells; autograd differentiates them, and tests hold both gradients equal.
+
+Two conventions are torch's and not obvious. Activations are divided by the BIASED variance (1/B), so that a batch comes
+out with variance 1, while the running variance remembers the UNBIASED one (1/(B-1)), because it estimates that of the
+data. And `momentum` = 0.1 is the weight of the NEW value, the opposite of an optimizer's.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from course_utils._checks import check_positive, check_probability, check_shape
+
+Gradients = tuple[Tensor, Tensor, Tensor]
+
+
+class BatchNormSaved(NamedTuple):
+    """What the backward pass of `batch_norm` needs, and the statistics that the running ones are made of."""
+
+    x_hat: Tensor  # [batch, features], mean 0 and variance var / (var + eps) over the batch
+    std: Tensor  # [features], sqrt(var + eps)
+    gamma: Tensor  # [features]
+    mean: Tensor  # [features]
+    var: Tensor  # [features], biased: divided by the number of examples
+
+
+class LayerNormSaved(NamedTuple):
+    """What the backward pass of `layer_norm` needs."""
+
+    x_hat: Tensor  # [..., features], mean 0 over the features of each example
+    std: Tensor  # [..., 1], sqrt(var + eps)
+    gamma: Tensor  # [features]
+
+
+class RMSNormSaved(NamedTuple):
+    """What the backward pass of `rms_norm` needs."""
+
+    x_hat: Tensor  # [..., features], mean square 1 over the features of each example
+    rms: Tensor  # [..., 1], sqrt(mean(x**2) + eps)
+    gamma: Tensor  # [features]
+
+
+def batch_norm(x: Tensor, gamma: Tensor, beta: Tensor, *, eps: float = 1e-5) -> tuple[Tensor, BatchNormSaved]:
+    r"""Give each unit mean β and standard deviation γ over the batch, whatever the layer before it does.
+
+    .. math:: \hat x = \frac{x - \mu_B}{\sqrt{\sigma_B^2 + \epsilon}}, \qquad y = \gamma\,\hat x + \beta
+
+    Mean and variance are those of the batch, so an example's output depends on its company.
+
+    Args:
+        x: [batch, features], two or more examples.
+        gamma: scale γ, [features].
+        beta: shift β, [features].
+        eps: ε >= 0, added to the variance, inside the root.
+    Returns: (y of the shape of `x`, what `batch_norm_backward` needs).
+    Raises: ValueError: if `x` is no matrix or has a single example, or `eps` is negative.
+    Source: Ioffe and Szegedy 2015, arXiv:1502.03167, Algorithm 1. Notebook 10, eqs. 10.1 and 10.2.
+    """
+    check_positive("eps", eps, strict=False)
+    _check_batch(x, len(gamma))
+    mean, var = x.mean(0), x.var(0, correction=0)
+    std = (var + eps).sqrt()
+    x_hat = (x - mean) / std
+    return gamma * x_hat + beta, BatchNormSaved(x_hat, std, gamma, mean, var)
+
+
+def batch_norm_backward(grad_y: Tensor, saved: BatchNormSaved) -> Gradients:
+    r"""Send the gradient of the loss through `batch_norm`, with mean and variance taken as functions of x.
+
+    .. math:: \frac{\partial L}{\partial x} = \frac{1}{\sqrt{\sigma_B^2+\epsilon}}
+              \Bigl(\hat g - \overline{\hat g} - \hat x\,\overline{\hat g\,\hat x}\Bigr),
+              \qquad \hat g = \gamma\,\frac{\partial L}{\partial y}
+
+    The bars are means over the batch: what would move the mean or the variance of the batch is taken out.
+
+    Args:
+        grad_y: gradient with respect to y, [batch, features].
+        saved: second part of what `batch_norm` returned.
+    Returns: gradients with respect to x [batch, features], gamma and beta [features].
+    Source: Ioffe and Szegedy 2015, arXiv:1502.03167, section 3; the compact form is notebook 10, eq. 10.7.
+    """
+    x_hat = saved.x_hat
+    g = saved.gamma * grad_y
+    grad_x = (g - g.mean(0) - x_hat * (g * x_hat).mean(0)) / saved.std
+    return grad_x, (grad_y * x_hat).sum(0), grad_y.sum(0)
+
+
+def batch_norm_inference(
+    x: Tensor, gamma: Tensor, beta: Tensor, running_mean: Tensor, running_var: Tensor, *, eps: float = 1e-5
+) -> Tensor:
+    r"""Normalize with remembered statistics: a fixed affine map, in which examples do not see each other.
+
+    .. math:: y = \gamma\,\frac{x - \mu_{run}}{\sqrt{\sigma_{run}^2 + \epsilon}} + \beta
+
+    Args:
+        x: [batch, features], one example suffices.
+        gamma: scale γ, [features].
+        beta: shift β, [features].
+        running_mean: [features].
+        running_var: [features], >= 0.
+        eps: ε >= 0.
+    Returns: y of the shape of `x`.
+    """
+    check_positive("eps", eps, strict=False)
+    check_shape("x", x.shape, (None, len(gamma)))
+    return gamma * (x - running_mean) / (running_var + eps).sqrt() + beta
+
+
+def running_average(running: Tensor, new: Tensor, *, momentum: float = 0.1) -> Tensor:
+    r"""Let a remembered statistic move towards a new one: :math:`(1-m)\,r + m\,s`.
+
+    After t equal values s it has come :math:`1-(1-m)^t` of the way. `momentum` is the weight of the NEW value, in
+    [0, 1], as in torch; an optimizer's momentum is that of the old one.
+    """
+    check_probability("momentum", momentum)
+    return (1 - momentum) * running + momentum * new
+
+
+def layer_norm(x: Tensor, gamma: Tensor, beta: Tensor, *, eps: float = 1e-5) -> tuple[Tensor, LayerNormSaved]:
+    r"""Give each EXAMPLE mean 0 and variance 1 over its own features, then scale and shift unit by unit.
+
+    .. math:: \hat x = \frac{x - \mu(x)}{\sqrt{\sigma^2(x) + \epsilon}}, \qquad y = \gamma\,\hat x + \beta
+
+    No statistic crosses from one example to another: a batch of one is as good as any, and there is no mode.
+
+    Args:
+        x: [..., features], two or more features.
+        gamma: scale γ, [features].
+        beta: shift β, [features].
+        eps: ε >= 0, added to the variance, inside the root.
+    Returns: (y of the shape of `x`, what `layer_norm_backward` needs).
+    Raises: ValueError: if the last dimension of `x` is not that of `gamma`, or `eps` is negative.
+    Source: Ba, Kiros and Hinton 2016, arXiv:1607.06450. Notebook 10, eq. 10.19.
+    """
+    check_positive("eps", eps, strict=False)
+    _check_features(x, gamma)
+    mean, var = x.mean(-1, keepdim=True), x.var(-1, correction=0, keepdim=True)
+    std = (var + eps).sqrt()
+    x_hat = (x - mean) / std
+    return gamma * x_hat + beta, LayerNormSaved(x_hat, std, gamma)
+
+
+def layer_norm_backward(grad_y: Tensor, saved: LayerNormSaved) -> Gradients:
+    r"""Send the gradient through `layer_norm`: the formula of `batch_norm_backward` with means over the features.
+
+    Args:
+        grad_y: gradient with respect to y, [..., features].
+        saved: second part of what `layer_norm` returned.
+    Returns: gradients with respect to x [..., features], gamma and beta [features].
+    """
+    x_hat = saved.x_hat
+    g = saved.gamma * grad_y
+    grad_x = (g - g.mean(-1, keepdim=True) - x_hat * (g * x_hat).mean(-1, keepdim=True)) / saved.std
+    return grad_x, _over_examples(grad_y * x_hat), _over_examples(grad_y)
+
+
+def rms_norm(x: Tensor, gamma: Tensor, *, eps: float = 1e-5) -> tuple[Tensor, RMSNormSaved]:
+    r"""Divide each example by its root mean square: LayerNorm without the mean and without the shift.
+
+    .. math:: \hat x = \frac{x}{\sqrt{\overline{x^2} + \epsilon}}, \qquad y = \gamma\,\hat x
+
+    Args:
+        x: [..., features].
+        gamma: scale γ, [features].
+        eps: ε >= 0, added to the mean square, inside the root. torch's default is the smallest step of the dtype.
+    Returns: (y of the shape of `x`, what `rms_norm_backward` needs).
+    Raises: ValueError: if the last dimension of `x` is not that of `gamma`, or `eps` is negative.
+    Source: Zhang and Sennrich 2019, arXiv:1910.07467. Notebook 10, eq. 10.19.
+    """
+    check_positive("eps", eps, strict=False)
+    _check_features(x, gamma)
+    rms = (x.square().mean(-1, keepdim=True) + eps).sqrt()
+    x_hat = x / rms
+    return gamma * x_hat, RMSNormSaved(x_hat, rms, gamma)
+
+
+def rms_norm_backward(grad_y: Tensor, saved: RMSNormSaved) -> tuple[Tensor, Tensor]:
+    r"""Send the gradient through `rms_norm`: only the part along :math:`\hat x` is taken out.
+
+    .. math:: \frac{\partial L}{\partial x} = \frac{1}{rms}\bigl(\hat g - \hat x\,\overline{\hat g\,\hat x}\bigr)
+
+    Args:
+        grad_y: gradient with respect to y, [..., features].
+        saved: second part of what `rms_norm` returned.
+    Returns: gradients with respect to x [..., features] and gamma [features].
+    """
+    x_hat = saved.x_hat
+    g = saved.gamma * grad_y
+    grad_x = (g - x_hat * (g * x_hat).mean(-1, keepdim=True)) / saved.rms
+    return grad_x, _over_examples(grad_y * x_hat)
+
+
+class BatchNorm1d(nn.Module):
+    """Normalize each unit over the batch in training mode, by running statistics in evaluation mode.
+
+    Every forward pass in training mode moves `running_mean` and `running_var`, also under `torch.no_grad()`. Equal to
+    torch.nn.BatchNorm1d, whose `weight` and `bias` are `gamma` and `beta` here. See `batch_norm`.
+
+    Args:
+        num_features: units of the layer, >= 1.
+        eps: ε >= 0, added to the variance.
+        momentum: weight of the NEW value in the running statistics, in [0, 1].
+    Raises: ValueError: if an argument is out of its range.
+    """
+
+    running_mean: Tensor
+    running_var: Tensor
+
+    def __init__(self, num_features: int, *, eps: float = 1e-5, momentum: float = 0.1) -> None:
+        super().__init__()
+        check_positive("num_features", num_features)
+        check_positive("eps", eps, strict=False)
+        check_probability("momentum", momentum)
+        self.eps, self.momentum = eps, momentum
+        self.gamma = nn.Parameter(torch.ones(num_features))
+        self.beta = nn.Parameter(torch.zeros(num_features))
+        self.register_buffer("running_mean", torch.zeros(num_features))
+        self.register_buffer("running_var", torch.ones(num_features))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return y [batch, features] of x [batch, features]."""
+        if not self.training:
+            return batch_norm_inference(
+                x, self.gamma, self.beta, self.running_mean, self.running_var, eps=self.eps
+            )
+        y, saved = batch_norm(x, self.gamma, self.beta, eps=self.eps)
+        self._remember(saved, len(x))
+        return y
+
+    @torch.no_grad()
+    def _remember(self, saved: BatchNormSaved, batch_size: int) -> None:
+        unbiased = saved.var * batch_size / (batch_size - 1)
+        self.running_mean.copy_(running_average(self.running_mean, saved.mean, momentum=self.momentum))
+        self.running_var.copy_(running_average(self.running_var, unbiased, momentum=self.momentum))
+
+
+class LayerNorm(nn.Module):
+    """Normalize each example over its features. See `layer_norm`.
+
+    Args:
+        num_features: size of the last dimension, >= 1.
+        eps: ε >= 0, added to the variance.
+    Raises: ValueError: if an argument is out of its range.
+    """
+
+    def __init__(self, num_features: int, *, eps: float = 1e-5) -> None:
+        super().__init__()
+        check_positive("num_features", num_features)
+        check_positive("eps", eps, strict=False)
+        self.eps = eps
+        self.gamma = nn.Parameter(torch.ones(num_features))
+        self.beta = nn.Parameter(torch.zeros(num_features))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return y of the shape of x, [..., features]."""
+        return layer_norm(x, self.gamma, self.beta, eps=self.eps)[0]
+
+
+class RMSNorm(nn.Module):
+    """Divide each example by the root mean square of its features. See `rms_norm`.
+
+    Args:
+        num_features: size of the last dimension, >= 1.
+        eps: ε >= 0, added to the mean square.
+    Raises: ValueError: if an argument is out of its range.
+    """
+
+    def __init__(self, num_features: int, *, eps: float = 1e-5) -> None:
+        super().__init__()
+        check_positive("num_features", num_features)
+        check_positive("eps", eps, strict=False)
+        self.eps = eps
+        self.gamma = nn.Parameter(torch.ones(num_features))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return y of the shape of x, [..., features]."""
+        return rms_norm(x, self.gamma, eps=self.eps)[0]
+
+
+def clip_by_value(grads: Sequence[Tensor], limit: float) -> list[Tensor]:
+    """Cut every entry off at ±limit. Entries that are cut lose more than the others, so the direction changes.
+
+    Args:
+        grads: gradients, one tensor per parameter; left as they are.
+        limit: largest absolute value that remains, > 0.
+    Returns: new tensors of the same shapes.
+    Raises: ValueError: if `limit` is not positive.
+    """
+    check_positive("limit", limit)
+    return [grad.clamp(-limit, limit) for grad in grads]
+
+
+def clip_by_norm(
+    grads: Sequence[Tensor], max_norm: float, *, eps: float = 1e-6
+) -> tuple[list[Tensor], Tensor]:
+    r"""Shorten the gradient as a whole to at most `max_norm`; its direction stays.
+
+    .. math:: g \leftarrow g\,\min\Bigl(1,\; \frac{c}{\|g\| + \epsilon}\Bigr),
+              \qquad \|g\|^2 = \sum_{\text{parameters}} \|g_p\|^2
+
+    Args:
+        grads: gradients, one tensor per parameter, on one device; left as they are.
+        max_norm: c > 0, in units of the gradient.
+        eps: ε >= 0, torch's guard against a division by 0; it makes a clipped gradient shorter by ε/‖g‖.
+    Returns: (new tensors of the same shapes, the norm before clipping).
+    Raises: ValueError: if there is no gradient, `max_norm` is not positive, or `eps` is negative.
+    Source: Pascanu, Mikolov and Bengio 2013, arXiv:1211.5063, Algorithm 1; ε as in torch.nn.utils.clip_grad_norm_.
+    """
+    check_positive("max_norm", max_norm)
+    check_positive("eps", eps, strict=False)
+    if not grads:
+        raise ValueError("clip_by_norm needs at least one gradient, got none: call loss.backward() first.")
+    norm = torch.stack([grad.norm() for grad in grads]).norm()
+    factor = (max_norm / (norm + eps)).clamp(max=1.0)
+    return [grad * factor for grad in grads], norm
+
+
+def _check_batch(x: Tensor, num_features: int) -> None:
+    check_shape("x", x.shape, (None, num_features))
+    if len(x) < 2:
+        raise ValueError(
+            f"BatchNorm1d needs at least 2 examples to estimate a variance, got batch of shape {tuple(x.shape)}. "
+            "Use LayerNorm, or call model.eval()."
+        )
+
+
+def _check_features(x: Tensor, gamma: Tensor) -> None:
+    if x.ndim == 0 or x.shape[-1] != len(gamma):
+        raise ValueError(
+            f"x needs {len(gamma)} features in its last dimension, as gamma has, got shape {tuple(x.shape)}."
+        )
+
+
+def _over_examples(values: Tensor) -> Tensor:
+    """Sum over all dimensions but the last."""
+    return values.reshape(-1, values.shape[-1]).sum(0)
