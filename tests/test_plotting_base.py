@@ -12,6 +12,7 @@ from PIL import Image
 from course_utils.plotting import _base
 from course_utils.plotting._base import (
     METHOD_COLORS,
+    METHOD_GROUPS,
     METHOD_STYLES,
     draw_mean_and_range,
     new_axes,
@@ -78,11 +79,14 @@ def test_style_does_not_leak_into_the_readers_settings():
     assert dict(mpl.rcParams) == before
 
 
-def test_methods_differ_in_colour_or_in_line_style():
-    looks = {name: (METHOD_COLORS[name], METHOD_STYLES[name]) for name in METHOD_COLORS}
-    optimizers, initializers = list(looks)[:8], list(looks)[8:]
-    for group in (optimizers, initializers):
-        assert all(looks[a] != looks[b] for a, b in itertools.combinations(group, 2))
+def test_methods_of_a_group_differ_in_colour_or_in_line_style():
+    for group in METHOD_GROUPS.values():
+        looks = [(METHOD_COLORS[name], METHOD_STYLES[name]) for name in group]
+        assert all(a != b for a, b in itertools.combinations(looks, 2))
+
+
+def test_a_method_belongs_to_one_group():
+    assert sum(map(len, METHOD_GROUPS.values())) == len(METHOD_COLORS)
 
 
 def test_seeds_are_a_line_of_their_mean_and_a_band_of_their_range():

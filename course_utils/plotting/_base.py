@@ -3,6 +3,7 @@
 import functools
 import importlib.resources
 import io
+import itertools
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
@@ -22,38 +23,48 @@ STYLE = str(importlib.resources.files(__package__) / "course.mplstyle")
 BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, BLACK, GREY = (
     "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#7F7F7F",
 )  # fmt: skip
-METHOD_COLORS = {
-    "SGD": BLUE,
-    "momentum": VERMILION,
-    "momentum (EMA)": ORANGE,
-    "Nesterov": PURPLE,
-    "AdaGrad": SKY,
-    "RMSProp": GREY,
-    "Adam": GREEN,
-    "AdamW": BLACK,
-    "constant": BLACK,
-    "std 0.01": SKY,
-    "std 0.1": ORANGE,
-    "std 0.3": GREY,
-    "fan-out": GREY,
-    "LeCun (fan-in)": PURPLE,
-    "Xavier": BLUE,
-    "He": VERMILION,
-    "orthogonal": GREEN,
-    "identity": BLACK,
-    "sigmoid": BLUE,
-    "tanh": GREEN,
-    "ReLU": VERMILION,
-    "LeakyReLU": ORANGE,
-    "ELU": PURPLE,
-    "GELU": GREY,
-    "Swish": SKY,
-    "SELU": BLACK,
-    "orthogonal √2": BLACK,
-    "PyTorch default": ORANGE,
+METHOD_GROUPS = {
+    "optimizers": {
+        "SGD": BLUE,
+        "momentum": VERMILION,
+        "momentum (EMA)": ORANGE,
+        "Nesterov": PURPLE,
+        "AdaGrad": SKY,
+        "RMSProp": GREY,
+        "Adam": GREEN,
+        "AdamW": BLACK,
+    },
+    "initializers": {
+        "constant": BLACK,
+        "std 0.01": SKY,
+        "std 0.1": ORANGE,
+        "std 0.3": GREY,
+        "fan-out": GREY,
+        "LeCun (fan-in)": PURPLE,
+        "Xavier": BLUE,
+        "He": VERMILION,
+        "orthogonal": GREEN,
+        "PyTorch default": ORANGE,
+        "orthogonal √2": BLACK,
+    },
+    "activations": {
+        "identity": BLACK,
+        "SELU": BLACK,
+        "sigmoid": BLUE,
+        "tanh": GREEN,
+        "ReLU": VERMILION,
+        "LeakyReLU": ORANGE,
+        "ELU": PURPLE,
+        "GELU": GREY,
+        "Swish": SKY,
+    },
 }
-# Line styles tell methods apart where colour cannot (print, projection, colour blindness).
-METHOD_STYLES = dict(zip(METHOD_COLORS, ["-", "--", ":", "-.", "-", "--", "-", ":"] * 5, strict=False))
+METHOD_COLORS = {name: color for group in METHOD_GROUPS.values() for name, color in group.items()}
+# Within a group line styles tell methods apart where colour cannot (print, projection, colour blindness).
+_STYLES = ["-", "--", ":", "-.", "-", "--", "-", ":"]
+METHOD_STYLES = {
+    name: style for group in METHOD_GROUPS.values() for name, style in zip(group, itertools.cycle(_STYLES))
+}
 
 
 def method_look(name: str) -> dict[str, Any]:
