@@ -5,9 +5,9 @@ import pytest
 from conftest import legend_labels
 from matplotlib.colors import to_hex
 
-from course_utils.plotting._base import new_axes, new_grid
+from course_utils.plotting._base import METHOD_COLORS, METHOD_GROUPS, new_axes, new_grid
 from course_utils.plotting.calibration import (
-    TOOL_LOOKS,
+    TOOL_MARKS,
     plot_accuracy_calibration,
     plot_early_stopping,
     plot_expected_scores,
@@ -40,7 +40,7 @@ def test_several_measurements_differ_in_colour_and_a_tool_has_its_own():
     )
     colors = [to_hex(line.get_color()).upper() for line in ax.lines]
     assert colors[0] != colors[1]
-    assert colors[2] == TOOL_LOOKS["dropout"][0]
+    assert colors[2] == METHOD_COLORS["dropout"]
     assert "predicted" not in legend_labels(ax)
 
 
@@ -85,9 +85,9 @@ def test_accuracy_and_error_must_name_the_same_tools():
         plot_accuracy_calibration({"none": [1.0]}, {"mixup": [1.0]}, half_widths={})
 
 
-def test_tools_differ_in_colour_and_in_mark():
-    assert len({color for color, _ in TOOL_LOOKS.values()}) == len(TOOL_LOOKS)
-    assert len({mark for _, mark in TOOL_LOOKS.values()}) == len(TOOL_LOOKS)
+def test_tools_differ_in_mark_and_all_have_a_colour():
+    assert len(set(TOOL_MARKS.values())) == len(TOOL_MARKS)
+    assert set(TOOL_MARKS) == set(METHOD_GROUPS["regularizers"])
 
 
 def test_early_stopping_marks_the_epoch_kept_and_the_epoch_of_the_end_counted_from_1():

@@ -58,6 +58,15 @@ METHOD_GROUPS = {
         "GELU": GREY,
         "Swish": SKY,
     },
+    "regularizers": {
+        "none": BLACK,
+        "weight decay": BLUE,
+        "dropout": VERMILION,
+        "label smoothing": GREEN,
+        "mixup": PURPLE,
+        "early stopping": ORANGE,
+        "temperature": SKY,
+    },
 }
 METHOD_COLORS = {name: color for group in METHOD_GROUPS.values() for name, color in group.items()}
 # Within a group line styles tell methods apart where colour cannot (print, projection, colour blindness).

@@ -12,9 +12,8 @@ from course_utils.plotting._base import (
     BLUE,
     GREEN,
     GREY,
-    ORANGE,
+    METHOD_COLORS,
     PURPLE,
-    SKY,
     VERMILION,
     draw_mean_and_range,
     new_axes,
@@ -22,20 +21,16 @@ from course_utils.plotting._base import (
     styled,
 )
 
-# The same tool has the same colour and the same mark in every figure.
-TOOL_LOOKS = {
-    "none": (BLACK, "o"),
-    "weight decay": (BLUE, "s"),
-    "dropout": (VERMILION, "D"),
-    "label smoothing": (GREEN, "^"),
-    "mixup": (PURPLE, "v"),
-    "early stopping": (ORANGE, "P"),
-    "temperature": (SKY, "X"),
+# The same tool has the same mark in every figure, beside its colour in METHOD_COLORS.
+TOOL_MARKS = {
+    "none": "o",
+    "weight decay": "s",
+    "dropout": "D",
+    "label smoothing": "^",
+    "mixup": "v",
+    "early stopping": "P",
+    "temperature": "X",
 }
-
-
-def _tool_look(name: str) -> tuple[str, str]:
-    return TOOL_LOOKS.get(name, (GREY, "o"))
 
 
 @styled
@@ -71,8 +66,6 @@ def plot_with_prediction(
     ax = new_axes() if ax is None else ax
     for label, (x, y) in measured.items():
         look: dict[str, Any] = {"marker": mark, "linestyle": ""} if mark else {"lw": 4, "alpha": 0.55}
-        if label in TOOL_LOOKS:
-            look["color"] = TOOL_LOOKS[label][0]
         draw_mean_and_range(ax, x, y, label=label, **look)
         if label in predicted:
             ax.plot(
@@ -167,7 +160,7 @@ def plot_accuracy_calibration(
         raise ValueError(f"accuracy and error need the same tools, got {list(accuracy)} and {list(error)}.")
     ax = new_axes() if ax is None else ax
     for name, values in accuracy.items():
-        color, mark = _tool_look(name)
+        color, mark = METHOD_COLORS.get(name, GREY), TOOL_MARKS.get(name, "o")
         x, y = half_widths[name]
         ax.plot(values, error[name], mark, ms=4, color=color, alpha=0.35)
         ax.errorbar(np.mean(values), np.mean(error[name]), xerr=x, yerr=y, fmt=mark, ms=9,
