@@ -1,12 +1,14 @@
 """How is it trained? One readable loop for the whole course, an honest evaluation, and a resume that is exact.
 
-Beside the loop: `logs` writes a run as CSV, JSON and TensorBoard events, `doctor` watches one and says what is wrong.
+Beside the loop: `logs` writes a run as CSV, JSON and TensorBoard events, `symptoms` watches one, `doctor` says what is
+wrong with it, and `published` reads the runs of others.
 """
 
 from course_utils.training.checkpoints import CheckpointError, load_checkpoint, save_checkpoint
-from course_utils.training.doctor import Finding, Recorder, Symptoms, examine
+from course_utils.training.doctor import Finding, examine
 from course_utils.training.loop import evaluate, has_fast_bfloat16, train
 from course_utils.training.records import Diverged, EpochRecord, Evaluation, History
+from course_utils.training.symptoms import Recorder, Symptoms
 
 __all__ = [
     "CheckpointError",

@@ -1,20 +1,8 @@
-r"""Does normalizing remove the initialization problem? Batch, layer and RMS normalization written out, and clipping.
+"""What does each normalization compute, and what comes back through it? Forward and backward, as pure functions."""
 
-One idea in three directions: subtract a mean, divide by a root mean square, give scale and shift back as parameters
-:math:`\gamma, \beta`. BatchNorm takes both over the examples of a batch, LayerNorm over the units of one example,
-RMSNorm only divides. The functions are pure: the forward ones return what their backward needs, and each backward is
-written out by hand. The modules are thin shells; autograd differentiates them, and tests hold both gradients equal.
-
-Two conventions are torch's and not obvious. Activations are divided by the BIASED variance (1/B), so that a batch comes
-out with variance 1, while the running variance remembers the UNBIASED one (1/(B-1)), because it estimates that of the
-data. And `momentum` = 0.1 is the weight of the NEW value, the opposite of an optimizer's.
-"""
-
-from collections.abc import Sequence
 from typing import NamedTuple
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from course_utils._checks import check_positive, check_probability, check_shape
 
@@ -195,131 +183,6 @@ def rms_norm_backward(grad_y: Tensor, saved: RMSNormSaved) -> tuple[Tensor, Tens
     g = saved.gamma * grad_y
     grad_x = (g - x_hat * (g * x_hat).mean(-1, keepdim=True)) / saved.rms
     return grad_x, _over_examples(grad_y * x_hat)
-
-
-class BatchNorm1d(nn.Module):
-    """Normalize each unit over the batch in training mode, by running statistics in evaluation mode.
-
-    Every forward pass in training mode moves `running_mean` and `running_var`, also under `torch.no_grad()`. Equal to
-    torch.nn.BatchNorm1d, whose `weight` and `bias` are `gamma` and `beta` here. See `batch_norm`.
-
-    Args:
-        num_features: units of the layer, >= 1.
-        eps: ε >= 0, added to the variance.
-        momentum: weight of the NEW value in the running statistics, in [0, 1].
-    Raises: ValueError: if an argument is out of its range.
-    """
-
-    running_mean: Tensor
-    running_var: Tensor
-
-    def __init__(self, num_features: int, *, eps: float = 1e-5, momentum: float = 0.1) -> None:
-        super().__init__()
-        check_positive("num_features", num_features)
-        check_positive("eps", eps, strict=False)
-        check_probability("momentum", momentum)
-        self.eps, self.momentum = eps, momentum
-        self.gamma = nn.Parameter(torch.ones(num_features))
-        self.beta = nn.Parameter(torch.zeros(num_features))
-        self.register_buffer("running_mean", torch.zeros(num_features))
-        self.register_buffer("running_var", torch.ones(num_features))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return y [batch, features] of x [batch, features]."""
-        if not self.training:
-            return batch_norm_inference(
-                x, self.gamma, self.beta, self.running_mean, self.running_var, eps=self.eps
-            )
-        y, saved = batch_norm(x, self.gamma, self.beta, eps=self.eps)
-        self._remember(saved, len(x))
-        return y
-
-    @torch.no_grad()
-    def _remember(self, saved: BatchNormSaved, batch_size: int) -> None:
-        unbiased = saved.var * batch_size / (batch_size - 1)
-        self.running_mean.copy_(running_average(self.running_mean, saved.mean, momentum=self.momentum))
-        self.running_var.copy_(running_average(self.running_var, unbiased, momentum=self.momentum))
-
-
-class LayerNorm(nn.Module):
-    """Normalize each example over its features. See `layer_norm`.
-
-    Args:
-        num_features: size of the last dimension, >= 1.
-        eps: ε >= 0, added to the variance.
-    Raises: ValueError: if an argument is out of its range.
-    """
-
-    def __init__(self, num_features: int, *, eps: float = 1e-5) -> None:
-        super().__init__()
-        check_positive("num_features", num_features)
-        check_positive("eps", eps, strict=False)
-        self.eps = eps
-        self.gamma = nn.Parameter(torch.ones(num_features))
-        self.beta = nn.Parameter(torch.zeros(num_features))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return y of the shape of x, [..., features]."""
-        return layer_norm(x, self.gamma, self.beta, eps=self.eps)[0]
-
-
-class RMSNorm(nn.Module):
-    """Divide each example by the root mean square of its features. See `rms_norm`.
-
-    Args:
-        num_features: size of the last dimension, >= 1.
-        eps: ε >= 0, added to the mean square.
-    Raises: ValueError: if an argument is out of its range.
-    """
-
-    def __init__(self, num_features: int, *, eps: float = 1e-5) -> None:
-        super().__init__()
-        check_positive("num_features", num_features)
-        check_positive("eps", eps, strict=False)
-        self.eps = eps
-        self.gamma = nn.Parameter(torch.ones(num_features))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return y of the shape of x, [..., features]."""
-        return rms_norm(x, self.gamma, eps=self.eps)[0]
-
-
-def clip_by_value(grads: Sequence[Tensor], limit: float) -> list[Tensor]:
-    """Cut every entry off at ±limit. Entries that are cut lose more than the others, so the direction changes.
-
-    Args:
-        grads: gradients, one tensor per parameter; left as they are.
-        limit: largest absolute value that remains, > 0.
-    Returns: new tensors of the same shapes.
-    Raises: ValueError: if `limit` is not positive.
-    """
-    check_positive("limit", limit)
-    return [grad.clamp(-limit, limit) for grad in grads]
-
-
-def clip_by_norm(
-    grads: Sequence[Tensor], max_norm: float, *, eps: float = 1e-6
-) -> tuple[list[Tensor], Tensor]:
-    r"""Shorten the gradient as a whole to at most `max_norm`; its direction stays.
-
-    .. math:: g \leftarrow g\,\min\Bigl(1,\; \frac{c}{\|g\| + \epsilon}\Bigr),
-              \qquad \|g\|^2 = \sum_{\text{parameters}} \|g_p\|^2
-
-    Args:
-        grads: gradients, one tensor per parameter, on one device; left as they are.
-        max_norm: c > 0, in units of the gradient.
-        eps: ε >= 0, torch's guard against a division by 0; it makes a clipped gradient shorter by ε/‖g‖.
-    Returns: (new tensors of the same shapes, the norm before clipping).
-    Raises: ValueError: if there is no gradient, `max_norm` is not positive, or `eps` is negative.
-    Source: Pascanu, Mikolov and Bengio 2013, arXiv:1211.5063, Algorithm 1; ε as in torch.nn.utils.clip_grad_norm_.
-    """
-    check_positive("max_norm", max_norm)
-    check_positive("eps", eps, strict=False)
-    if not grads:
-        raise ValueError("clip_by_norm needs at least one gradient, got none: call loss.backward() first.")
-    norm = torch.stack([grad.norm() for grad in grads]).norm()
-    factor = (max_norm / (norm + eps)).clamp(max=1.0)
-    return [grad * factor for grad in grads], norm
 
 
 def _check_batch(x: Tensor, num_features: int) -> None:

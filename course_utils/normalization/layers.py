@@ -1,0 +1,101 @@
+"""Where do the parameters and the running statistics live? Modules around the functions, for autograd to differentiate."""
+
+import torch
+from torch import Tensor, nn
+
+from course_utils._checks import check_positive, check_probability
+from course_utils.normalization.functions import (
+    BatchNormSaved,
+    batch_norm,
+    batch_norm_inference,
+    layer_norm,
+    rms_norm,
+    running_average,
+)
+
+
+class BatchNorm1d(nn.Module):
+    """Normalize each unit over the batch in training mode, by running statistics in evaluation mode.
+
+    Every forward pass in training mode moves `running_mean` and `running_var`, also under `torch.no_grad()`. Equal to
+    torch.nn.BatchNorm1d, whose `weight` and `bias` are `gamma` and `beta` here. See `batch_norm`.
+
+    Args:
+        num_features: units of the layer, >= 1.
+        eps: ε >= 0, added to the variance.
+        momentum: weight of the NEW value in the running statistics, in [0, 1].
+    Raises: ValueError: if an argument is out of its range.
+    """
+
+    running_mean: Tensor
+    running_var: Tensor
+
+    def __init__(self, num_features: int, *, eps: float = 1e-5, momentum: float = 0.1) -> None:
+        super().__init__()
+        check_positive("num_features", num_features)
+        check_positive("eps", eps, strict=False)
+        check_probability("momentum", momentum)
+        self.eps, self.momentum = eps, momentum
+        self.gamma = nn.Parameter(torch.ones(num_features))
+        self.beta = nn.Parameter(torch.zeros(num_features))
+        self.register_buffer("running_mean", torch.zeros(num_features))
+        self.register_buffer("running_var", torch.ones(num_features))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return y [batch, features] of x [batch, features]."""
+        if not self.training:
+            return batch_norm_inference(
+                x, self.gamma, self.beta, self.running_mean, self.running_var, eps=self.eps
+            )
+        y, saved = batch_norm(x, self.gamma, self.beta, eps=self.eps)
+        self._remember(saved, len(x))
+        return y
+
+    @torch.no_grad()
+    def _remember(self, saved: BatchNormSaved, batch_size: int) -> None:
+        unbiased = saved.var * batch_size / (batch_size - 1)
+        self.running_mean.copy_(running_average(self.running_mean, saved.mean, momentum=self.momentum))
+        self.running_var.copy_(running_average(self.running_var, unbiased, momentum=self.momentum))
+
+
+class LayerNorm(nn.Module):
+    """Normalize each example over its features. See `layer_norm`.
+
+    Args:
+        num_features: size of the last dimension, >= 1.
+        eps: ε >= 0, added to the variance.
+    Raises: ValueError: if an argument is out of its range.
+    """
+
+    def __init__(self, num_features: int, *, eps: float = 1e-5) -> None:
+        super().__init__()
+        check_positive("num_features", num_features)
+        check_positive("eps", eps, strict=False)
+        self.eps = eps
+        self.gamma = nn.Parameter(torch.ones(num_features))
+        self.beta = nn.Parameter(torch.zeros(num_features))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return y of the shape of x, [..., features]."""
+        return layer_norm(x, self.gamma, self.beta, eps=self.eps)[0]
+
+
+class RMSNorm(nn.Module):
+    """Divide each example by the root mean square of its features. See `rms_norm`.
+
+    Args:
+        num_features: size of the last dimension, >= 1.
+        eps: ε >= 0, added to the mean square.
+    Raises: ValueError: if an argument is out of its range.
+    """
+
+    def __init__(self, num_features: int, *, eps: float = 1e-5) -> None:
+        super().__init__()
+        check_positive("num_features", num_features)
+        check_positive("eps", eps, strict=False)
+        self.eps = eps
+        self.gamma = nn.Parameter(torch.ones(num_features))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return y of the shape of x, [..., features]."""
+        return rms_norm(x, self.gamma, eps=self.eps)[0]
