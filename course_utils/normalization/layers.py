@@ -1,4 +1,4 @@
-"""Where do the parameters and the running statistics live? Modules around the functions, for autograd to differentiate."""
+"""Where do parameters and running statistics live? Modules around the functions, which autograd differentiates."""
 
 import torch
 from torch import Tensor, nn
