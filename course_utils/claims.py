@@ -87,9 +87,9 @@ def mean_and_half_width(values: Sequence[float]) -> tuple[float, float | None]:
 
 
 def interval(values: Sequence[float], digits: int = 2) -> str:
-    """Return the text "1.02 ± 0.03", the mean and half of its 95 % interval; two or more values, `digits` decimals."""
+    """Return the text "1.02 ± 0.03": the mean and half of its 95 % interval, which a single value does not have."""
     mean, half_width = mean_and_half_width(values)
-    return f"{mean:.{digits}f} ± {half_width:.{digits}f}"
+    return f"{mean:.{digits}f}" if half_width is None else f"{mean:.{digits}f} ± {half_width:.{digits}f}"
 
 
 def evaluate(

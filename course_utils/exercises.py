@@ -5,7 +5,7 @@ reach, with the hint that helps there.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -64,3 +64,12 @@ def _common_ratio(a: np.ndarray[Any, Any], b: np.ndarray[Any, Any]) -> float | N
         return None
     ratio = float(np.median(a[nonzero] / b[nonzero]))
     return ratio if math.isfinite(ratio) and np.allclose(a, ratio * b) else None
+
+
+def error_of(action: Callable[[], object]) -> str:
+    """Run `action` and return the name of the exception that it raises, such as "TypeError", or "no error"."""
+    try:
+        action()
+    except Exception as error:  # which one it is, is the answer
+        return type(error).__name__
+    return "no error"

@@ -57,6 +57,7 @@ def test_interval_is_students_t(n):
 def test_interval_is_written_with_the_same_decimals_on_both_sides():
     assert interval([1.0, 2.0, 3.0]) == "2.00 ± 2.48"
     assert interval([1.0, 2.0, 3.0], digits=1) == "2.0 ± 2.5"
+    assert interval([1.25]) == "1.25"
 
 
 def test_several_seeds_are_judged_by_their_mean_and_show_their_interval():

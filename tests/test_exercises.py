@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from course_utils.exercises import WrongAnswer, check_answer
+from course_utils.exercises import WrongAnswer, check_answer, error_of
 
 W = np.arange(6.0).reshape(2, 3) + 1
 
@@ -49,3 +49,8 @@ def test_unknown_mistake_claims_nothing(answer):
 def test_expected_zero_has_no_common_factor():
     with pytest.raises(WrongAnswer, match=r"^Not yet\.$"):
         check_answer(np.ones(3), np.zeros(3))
+
+
+def test_name_of_an_error_is_returned_and_the_lack_of_one_as_well():
+    assert error_of(lambda: 1 / 0) == "ZeroDivisionError"
+    assert error_of(lambda: None) == "no error"

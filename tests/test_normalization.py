@@ -282,3 +282,14 @@ def test_a_batch_of_one_has_no_variance():
 def test_arguments_out_of_range_are_refused(call, match):
     with pytest.raises(ValueError, match=match):
         call()
+
+
+def test_moving_noise_moves_units_alike_for_all_examples_and_anew_at_every_step_in_training_only():
+    noise = norm.MovingNoise(3)
+    z = torch.arange(12.0, dtype=torch.float64).reshape(4, 3)
+    first, second = noise(z), noise(z)
+    assert not torch.equal(first, second)
+    slopes = first.diff(dim=0) / z.diff(dim=0)  # one scale per unit: the same between all examples
+    torch.testing.assert_close(slopes, slopes[:1].expand(3, 3))
+    assert (slopes >= 1).all()
+    assert torch.equal(noise.eval()(z), z)

@@ -24,13 +24,14 @@ from course_utils.normalization.functions import (
     rms_norm_backward,
     running_average,
 )
-from course_utils.normalization.layers import BatchNorm1d, LayerNorm, RMSNorm
+from course_utils.normalization.layers import BatchNorm1d, LayerNorm, MovingNoise, RMSNorm
 
 __all__ = [
     "BatchNorm1d",
     "BatchNormSaved",
     "LayerNorm",
     "LayerNormSaved",
+    "MovingNoise",
     "RMSNorm",
     "RMSNormSaved",
     "batch_norm",

@@ -12,6 +12,7 @@ from course_utils.normalization.functions import (
     rms_norm,
     running_average,
 )
+from course_utils.seeding import make_generator
 
 
 class BatchNorm1d(nn.Module):
@@ -99,3 +100,31 @@ class RMSNorm(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return y of the shape of x, [..., features]."""
         return rms_norm(x, self.gamma, eps=self.eps)[0]
+
+
+class MovingNoise(nn.Module):
+    r"""In training, scale and shift each unit by numbers drawn anew at every step; in evaluation, do nothing.
+
+    A distribution that never rests, to be put behind a normalization: what trains all the same does not owe it to a
+    distribution that rests.
+
+    .. math:: z \leftarrow z\,(1 + \tfrac12 |\xi|) + \tfrac12 \xi', \qquad \xi, \xi' \sim \mathcal N(0, 1)
+              \text{ per unit}
+
+    Args:
+        num_features: units of the layer, >= 1; it seeds the module's own generator as well.
+    Source: after Santurkar et al. 2018, arXiv:1805.11604, section 2.2.
+    """
+
+    def __init__(self, num_features: int) -> None:
+        super().__init__()
+        check_positive("num_features", num_features)
+        self._num_features, self._generator = num_features, make_generator(num_features)
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Return z [batch, features], moved in training mode."""
+        if not self.training:
+            return z
+        scale, shift = torch.randn(2, self._num_features, generator=self._generator).to(z)
+        moved: Tensor = z * (1 + 0.5 * scale.abs()) + 0.5 * shift
+        return moved
