@@ -137,6 +137,26 @@ def paired_difference(first: Sequence[float], second: Sequence[float]) -> Interv
     return Interval(mean, mean - half, mean + half)
 
 
+def student_quantile(p: float, df: int) -> float:
+    r"""Return the t that a variable of Student's distribution with `df` degrees of freedom stays below with p.
+
+    Half-width of the interval of a mean of n = df + 1 values: :math:`t_{(1+c)/2,\,n-1}\, s/\sqrt n` at confidence c; of
+    the interval that one more value falls into: :math:`t\, s \sqrt{1 + 1/n}` (eq. 90.1).
+
+    Args:
+        p: probability, in [1/2, 1).
+        df: degrees of freedom, at least 1.
+    Raises: ValueError: if one of them is out of its range.
+    Source: M. Abramowitz and I. Stegun 1964, Handbook of Mathematical Functions, 26.7.3 and 26.7.4 (whole df).
+    """
+    if not 0.5 <= p < 1 or df < 1:
+        raise ValueError(f"Student's quantile needs 1/2 <= p < 1 and df >= 1, got p={p}, df={df}.")
+    quarter = math.pi / 2
+    # t = sqrt(df) tan(theta): the distribution is a finite sum in theta, which runs from 0 to a quarter turn
+    theta = quarter * _bisect(lambda share: _student_inside(quarter * share, df) - (2 * p - 1))
+    return math.sqrt(df) * math.tan(theta)
+
+
 def bootstrap_interval(
     values: Sequence[float],
     statistic: Callable[[Sequence[float]], float] = fmean,
@@ -193,6 +213,18 @@ def _probability(log_choose: NDArray[np.float64], first: int, n: int, p: float) 
     """Return the sum of the binomial probabilities of first, first + 1, ... as many as there are coefficients."""
     i = np.arange(first, first + len(log_choose))
     return float(np.exp(log_choose + i * math.log(p) + (n - i) * math.log1p(-p)).sum())
+
+
+def _student_inside(theta: float, df: int) -> float:
+    """Return P(|T| < sqrt(df) tan(theta))."""
+    sine, cosine = math.sin(theta), math.cos(theta)
+    odd = df % 2
+    term = cosine if odd else 1.0
+    total = 0.0
+    for power in range(3 if odd else 2, df + 1, 2):
+        total += term
+        term *= cosine**2 * (power - 1) / power
+    return (theta + sine * total) * 2 / math.pi if odd else sine * total
 
 
 def _bisect(rising: Callable[[float], float]) -> float:

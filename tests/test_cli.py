@@ -139,7 +139,7 @@ def two_notebooks(course, monkeypatch):
     """01 needs the embedded set, 02 one that is absent; nothing is executed."""
     for name, dataset in (("01_small", "mnist-5k"), ("02_large", "fashion-mnist")):
         course.write(name, code(f'dataset = "{dataset}"', "parameters"))
-    monkeypatch.setattr(data, "data_at_hand", lambda: DATA)
+    monkeypatch.setattr(data, "data_at_hand", lambda names: {name: DATA[name] for name in names})
     return course
 
 
@@ -182,6 +182,7 @@ def test_who_names_the_notebook_or_the_data_gets_it(two_notebooks, monkeypatch, 
 
 def test_data_are_looked_for_as_the_notebooks_will_do_it():
     assert data.data_at_hand()["mnist-5k"] is True
+    assert data.data_at_hand(["mnist-5k", "no-such-set"]) == {"mnist-5k": True}
 
 
 def test_package_that_cannot_be_imported_is_one_line(monkeypatch):

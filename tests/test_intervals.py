@@ -14,6 +14,7 @@ from course_utils.intervals import (
     compare_predictions,
     mcnemar,
     paired_difference,
+    student_quantile,
     unpaired_p_value,
     wald_interval,
     wilson_interval,
@@ -111,6 +112,13 @@ def test_paired_differences_agree_with_the_paired_t_interval():
     assert ours.estimate - ours.low == pytest.approx(half, rel=2e-4)
 
 
+@pytest.mark.parametrize("p", [0.6, 0.975, 0.9999])
+def test_students_quantile_agrees_with_scipy(p):
+    ours = [student_quantile(p, df) for df in (1, 2, 3, 4, 19, 30, 999)]
+    assert ours == pytest.approx(stats.t.ppf(p, [1, 2, 3, 4, 19, 30, 999]), rel=1e-10)
+    assert student_quantile(0.5, 3) == pytest.approx(0.0, abs=1e-12)
+
+
 def test_pairs_that_share_their_noise_have_the_shorter_interval():
     noise = torch.randn(20, generator=make_generator(3)).tolist()
     first, second = [x + 1 for x in noise], [x + 0.01 * k for k, x in enumerate(noise)]
@@ -144,6 +152,8 @@ def test_the_bootstrap_takes_any_statistic_and_the_seed_decides():
         (lambda: mcnemar(-1, 2), "counts must be >= 0"),
         (lambda: paired_difference([1.0], [2.0]), "two or more pairs"),
         (lambda: paired_difference([1.0, 2.0], [2.0]), "two or more pairs"),
+        (lambda: student_quantile(0.4, 3), "1/2 <= p < 1"),
+        (lambda: student_quantile(0.9, 0), "df >= 1"),
         (lambda: bootstrap_interval([1.0], generator=make_generator(0)), "two or more values"),
     ],
 )

@@ -7,7 +7,7 @@ with the course; the others are left out of a run of everything where their data
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from course_utils.authoring.library import CourseError, parameters_of, read_notebook
@@ -15,10 +15,10 @@ from course_utils.authoring.library import CourseError, parameters_of, read_note
 EMBEDDED = "mnist-5k"
 # In a process of its own: the files are found and hashed as the notebooks will do it, and torch is not imported here.
 _PROBE = """
-import json
+import json, sys
 from course_utils.datasets import NAMES, DatasetUnavailableError, load
 there = {}
-for name in NAMES:
+for name in set(sys.argv[1:] or NAMES) & set(NAMES):  # a name that does not exist is for the notebook to report
     try:
         load(name, download=False)
         there[name] = True
@@ -28,12 +28,13 @@ print(json.dumps(there))
 """
 
 
-def data_at_hand() -> dict[str, bool]:
-    """Return name -> whether the data set can be loaded here without a network.
+def data_at_hand(names: Collection[str] = ()) -> dict[str, bool]:
+    """Return name -> whether the data set can be loaded here without a network, for those of `names`, or for all.
 
     Raises: CourseError: if course_utils cannot be imported.
     """
-    done = subprocess.run([sys.executable, "-c", _PROBE], capture_output=True, text=True, check=False)
+    command = [sys.executable, "-c", _PROBE, *sorted(names)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
         raise CourseError(
@@ -45,7 +46,6 @@ def data_at_hand() -> dict[str, bool]:
 def waiting_for_data(notebooks: Sequence[Path]) -> dict[Path, str]:
     """Return notebook -> the data set that its parameters cell names and this machine lacks."""
     named = {path: parameters_of(read_notebook(path)).get("dataset", EMBEDDED) for path in notebooks}
-    if set(named.values()) <= {EMBEDDED}:
-        return {}  # nothing to look for
-    there = data_at_hand()
+    wanted = set(named.values()) - {EMBEDDED}
+    there = data_at_hand(wanted) if wanted else {}
     return {path: name for path, name in named.items() if not there.get(name, True)}
