@@ -34,7 +34,8 @@ bench: .venv/.stamp          ## time our code beside its peers, in one process, 
 coverage: .venv/.stamp       ## unit tests with branch coverage of course_utils
 	$(BIN)/python -m pytest -n 2 --cov --cov-report=term-missing:skip-covered
 
-gpu: .venv/.stamp            ## every notebook and every stored output on a GPU, with the GPU's tolerance
+gpu: .venv/.stamp            ## the package's GPU tests, every notebook and every stored output, with the GPU's tolerance
+	$(BIN)/python -m pytest tests/test_gpu.py
 	$(BIN)/course run --set device=cuda
 	$(BIN)/course validate --set device=cuda --rtol 0.02
 

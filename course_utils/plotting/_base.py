@@ -67,6 +67,12 @@ METHOD_GROUPS = {
         "early stopping": ORANGE,
         "temperature": SKY,
     },
+    "normalizations": {
+        "plain": BLUE,
+        "BatchNorm": VERMILION,
+        "RMSNorm": PURPLE,
+        "LayerNorm": GREEN,
+    },
 }
 METHOD_COLORS = {name: color for group in METHOD_GROUPS.values() for name, color in group.items()}
 # Within a group line styles tell methods apart where colour cannot (print, projection, colour blindness).

@@ -1,6 +1,7 @@
 """What does dividing by a spread change? Figures of normalization and clipping, with the prediction drawn in."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -16,17 +17,16 @@ from course_utils.plotting._base import (
     PURPLE,
     VERMILION,
     draw_mean_and_range,
+    method_look,
     new_axes,
     new_grid,
     styled,
 )
 
-# The same normalization has the same colour in every notebook, and a marker that print keeps apart.
-NORM_LOOKS: dict[str, dict[str, str]] = {
-    "plain": {"color": BLUE, "linestyle": "-", "marker": "o"},
-    "BatchNorm": {"color": VERMILION, "linestyle": "--", "marker": "s"},
-    "LayerNorm": {"color": GREEN, "linestyle": "-.", "marker": "^"},
-    "RMSNorm": {"color": PURPLE, "linestyle": ":", "marker": "v"},
+# The same normalization has the same mark in every figure, beside its colour in METHOD_COLORS.
+_MARKS = {"plain": "o", "BatchNorm": "s", "RMSNorm": "v", "LayerNorm": "^"}
+NORM_LOOKS: dict[str, dict[str, Any]] = {
+    name: {**method_look(name), "marker": mark} for name, mark in _MARKS.items()
 }
 _LABELLED = 8  # this many positions still have room for a label each
 
