@@ -2,10 +2,16 @@
 
 import numpy as np
 import pytest
+from conftest import legend_labels
 from matplotlib.colors import to_hex
 
-from course_utils.plotting._base import new_grid
-from course_utils.plotting.comparisons import plot_before_after, plot_intervals
+from course_utils.plotting._base import new_axes, new_grid
+from course_utils.plotting.comparisons import (
+    plot_before_after,
+    plot_intervals,
+    plot_seed_and_image_intervals,
+    plot_spread,
+)
 
 pytestmark = pytest.mark.usefixtures("close_figures")
 
@@ -69,3 +75,45 @@ def test_a_constant_is_one_bar_and_panels_without_data_are_hidden():
 def test_nothing_to_draw_and_a_run_that_diverged_are_refused(panels, message):
     with pytest.raises(ValueError, match=message):
         plot_before_after(panels)
+
+
+def test_a_spread_is_a_density_under_the_curves_that_were_predicted():
+    values = np.random.default_rng(0).normal(3.0, 0.5, 5000)
+    ax = plot_spread(values, predicted={"right": (3.0, 0.5), "wrong": (3.0, 0.05)}, xlabel="x")
+    heights, edges, _ = ax.patches[0].get_data()
+    assert np.sum(heights * np.diff(edges)) == pytest.approx(1)
+    right = ax.lines[0]
+    assert np.trapezoid(right.get_ydata(), right.get_xdata()) == pytest.approx(1, abs=1e-3)
+    assert right.get_ydata().max() == pytest.approx(1 / (0.5 * np.sqrt(2 * np.pi)), rel=1e-3)
+    assert ax.get_ylim()[1] < ax.lines[1].get_ydata().max()  # a spike does not flatten the measurement
+    assert legend_labels(ax) == ["measured (n = 5,000)", "right", "wrong"]
+
+
+def test_a_spread_takes_edges_for_values_that_come_in_steps():
+    ax = plot_spread([1, 2, 2, 3], predicted={"bell": (2, 1)}, bins=[0.5, 1.5, 2.5, 3.5], xlabel="hits")
+    np.testing.assert_allclose(ax.patches[0].get_data().values, [0.25, 0.5, 0.25])
+
+
+def test_intervals_of_images_and_of_seeds_are_told_apart():
+    ax = plot_seed_and_image_intervals([80.0, 84.0], image_half_widths=[3.0, 2.0], seed_half_width=1.5)
+    seeds, mean = ax.containers
+    spans = [segment[:, 0].tolist() for segment in seeds.lines[2][0].get_segments()]
+    assert spans == [[77.0, 83.0], [82.0, 86.0]]
+    (segment,) = mean.lines[2][0].get_segments()
+    np.testing.assert_allclose(segment[:, 0], [80.5, 83.5])
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["seed 1", "seed 2", "mean"]
+    assert legend_labels(ax)[1] == "mean, 95 % over seeds (n = 2)"
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda ax: plot_spread([1.0, 2.0, 4.0], predicted={"p": (2.0, 1.0)}, xlabel="x", ax=ax),
+        lambda ax: plot_seed_and_image_intervals(
+            [1.0, 2.0], image_half_widths=[1.0, 1.0], seed_half_width=0.5, ax=ax
+        ),
+    ],
+)
+def test_spreads_and_intervals_draw_into_the_axes_they_are_given(draw):
+    ax = new_axes()
+    assert draw(ax) is ax

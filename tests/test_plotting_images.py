@@ -12,8 +12,6 @@ from course_utils.plotting.images import (
     plot_epochs,
     plot_image,
     plot_image_grid,
-    plot_seed_and_image_intervals,
-    plot_spread,
 )
 
 pytestmark = pytest.mark.usefixtures("close_figures")
@@ -121,34 +119,6 @@ def test_epochs_spread_their_steps_evenly_and_draw_results_after_the_last():
     np.testing.assert_allclose(segment[:, 1], [0.9, 1.3])
 
 
-def test_a_spread_is_a_density_under_the_curves_that_were_predicted():
-    values = np.random.default_rng(0).normal(3.0, 0.5, 5000)
-    ax = plot_spread(values, predicted={"right": (3.0, 0.5), "wrong": (3.0, 0.05)}, xlabel="x")
-    heights, edges, _ = ax.patches[0].get_data()
-    assert np.sum(heights * np.diff(edges)) == pytest.approx(1)
-    right = ax.lines[0]
-    assert np.trapezoid(right.get_ydata(), right.get_xdata()) == pytest.approx(1, abs=1e-3)
-    assert right.get_ydata().max() == pytest.approx(1 / (0.5 * np.sqrt(2 * np.pi)), rel=1e-3)
-    assert ax.get_ylim()[1] < ax.lines[1].get_ydata().max()  # a spike does not flatten the measurement
-    assert legend_labels(ax) == ["measured (n = 5,000)", "right", "wrong"]
-
-
-def test_a_spread_takes_edges_for_values_that_come_in_steps():
-    ax = plot_spread([1, 2, 2, 3], predicted={"bell": (2, 1)}, bins=[0.5, 1.5, 2.5, 3.5], xlabel="hits")
-    np.testing.assert_allclose(ax.patches[0].get_data().values, [0.25, 0.5, 0.25])
-
-
-def test_intervals_of_images_and_of_seeds_are_told_apart():
-    ax = plot_seed_and_image_intervals([80.0, 84.0], image_half_widths=[3.0, 2.0], seed_half_width=1.5)
-    seeds, mean = ax.containers
-    spans = [segment[:, 0].tolist() for segment in seeds.lines[2][0].get_segments()]
-    assert spans == [[77.0, 83.0], [82.0, 86.0]]
-    (segment,) = mean.lines[2][0].get_segments()
-    np.testing.assert_allclose(segment[:, 0], [80.5, 83.5])
-    assert [label.get_text() for label in ax.get_yticklabels()] == ["seed 1", "seed 2", "mean"]
-    assert legend_labels(ax)[1] == "mean, 95 % over seeds (n = 2)"
-
-
 @pytest.mark.parametrize(
     "draw",
     [
@@ -157,10 +127,6 @@ def test_intervals_of_images_and_of_seeds_are_told_apart():
         lambda ax: plot_class_scores({"a": [1.0, 2.0, 3.0]}, NAMES, xlabel="z", ax=ax),
         lambda ax: plot_confusion(np.eye(3), NAMES, ax=ax),
         lambda ax: plot_epochs({"a": [1.0, 2.0]}, ylabel="y", ax=ax),
-        lambda ax: plot_spread([1.0, 2.0, 4.0], predicted={"p": (2.0, 1.0)}, xlabel="x", ax=ax),
-        lambda ax: plot_seed_and_image_intervals(
-            [1.0, 2.0], image_half_widths=[1.0, 1.0], seed_half_width=0.5, ax=ax
-        ),
     ],
 )
 def test_plots_draw_into_the_axes_they_are_given(draw):

@@ -11,7 +11,6 @@ from numpy.typing import ArrayLike
 from course_utils.plotting._base import BLACK, BLUE, GREY, METHOD_COLORS, ORANGE, VERMILION, new_axes, styled
 
 _BEFORE_AFTER = (GREY, BLUE, VERMILION, ORANGE)  # of groups of bars, in the order in which they are given
-_PREDICTIONS = ((VERMILION, "-"), (BLACK, "--"), (GREY, ":"))
 _GAP = 0.12  # between two images of a grid, in image widths
 _TITLE = 0.26  # room for the words above an image, in image heights
 
@@ -215,68 +214,4 @@ def plot_epochs(
     ax.set(xlabel="epoch", ylabel=ylabel)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.legend(fontsize=9.5)
-    return ax
-
-
-@styled
-def plot_spread(
-    values: ArrayLike,
-    *,
-    predicted: Mapping[str, tuple[float, float]],
-    xlabel: str,
-    bins: int | Sequence[float] = 30,
-    ax: Axes | None = None,
-) -> Axes:
-    """Draw a histogram of repeated measurements under the bell curves that were predicted for it.
-
-    Args:
-        values: [N] measurements.
-        predicted: label -> (mean, standard deviation) of a normal distribution.
-        xlabel: what was measured, with its unit.
-        bins: number of bins, or their edges, which suits values that come in steps.
-        ax: where to draw; None makes a new figure.
-    """
-    ax = new_axes() if ax is None else ax
-    values = np.asarray(values, dtype=float)
-    heights, edges = np.histogram(values, bins, density=True)
-    ax.stairs(heights, edges, fill=True, color=BLUE, alpha=0.45, label=f"measured (n = {len(values):,})")
-    reach = max(4 * max(sd for _, sd in predicted.values()), float(np.ptp(edges)) / 2)
-    middle = float(values.mean())
-    grid = np.linspace(middle - reach, middle + reach, 1001)
-    for (label, (mean, sd)), (color, style) in zip(predicted.items(), _PREDICTIONS, strict=False):
-        density = np.exp(-(((grid - mean) / sd) ** 2) / 2) / (sd * np.sqrt(2 * np.pi))
-        ax.plot(grid, density, color=color, linestyle=style, label=label)
-    ax.set(xlabel=xlabel, ylabel="density", xlim=(grid[0], grid[-1]), ylim=(0, 1.45 * heights.max()))
-    ax.legend(fontsize=9.5)
-    return ax
-
-
-@styled
-def plot_seed_and_image_intervals(
-    accuracies: Sequence[float],
-    *,
-    image_half_widths: Sequence[float],
-    seed_half_width: float,
-    xlabel: str = "test accuracy (%)",
-    ax: Axes | None = None,
-) -> Axes:
-    """Draw every run with the interval of its test images, and the mean of the runs with the interval of the seeds.
-
-    Args:
-        accuracies: one for each seed.
-        image_half_widths: half of the 95 % interval that the number of test images gives, one for each seed.
-        seed_half_width: half of the 95 % interval of the mean over seeds.
-        xlabel: what is drawn, with its unit.
-        ax: where to draw; None makes a new figure.
-    """
-    ax = new_axes() if ax is None else ax
-    rows, mean = np.arange(len(accuracies)), float(np.mean(accuracies))
-    ax.axvspan(mean - seed_half_width, mean + seed_half_width, color=BLUE, alpha=0.15, lw=0)
-    ax.errorbar(accuracies, rows, xerr=image_half_widths, fmt="o", color=GREY, ecolor=GREY, capsize=3,
-                label="one seed, 95 % over test images")  # fmt: skip
-    ax.errorbar(mean, len(accuracies) + 0.4, xerr=seed_half_width, fmt="D", color=BLUE, capsize=5, lw=2.4,
-                label=f"mean, 95 % over seeds (n = {len(accuracies)})")  # fmt: skip
-    ax.set_yticks([*rows, len(accuracies) + 0.4], [*(f"seed {k + 1}" for k in rows), "mean"])
-    ax.set(xlabel=xlabel, ylim=(len(accuracies) + 1.1, -0.7))
-    ax.legend(fontsize=9.5, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
     return ax
