@@ -10,7 +10,7 @@ endif
 # The thread count changes the order of sums, hence the last digits: stored outputs are made and checked with one.
 export OMP_NUM_THREADS := 1
 
-.PHONY: run test lab refresh bench coverage gpu full colab links clean
+.PHONY: run test lab slides refresh bench coverage gpu full colab links clean
 
 run: .venv/.stamp            ## execute every notebook into build/executed, two at a time
 	$(BIN)/course run
@@ -24,6 +24,9 @@ test: .venv/.stamp           ## lint, types, unit tests, and every stored output
 
 lab: .venv/.stamp            ## open the notebooks in JupyterLab
 	$(BIN)/jupyter lab notebooks
+
+slides: .venv/.stamp         ## lecture slides of every notebook into build/slides: HTML, and PDF where a browser is
+	$(BIN)/course slides
 
 refresh: .venv/.stamp        ## rewrite the stored outputs from a clean run (a maintainer's act)
 	$(BIN)/course refresh

@@ -41,7 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def make_parser() -> argparse.ArgumentParser:
     """Return the parser; each subcommand sets `command` to its function."""
     parser = argparse.ArgumentParser(
-        prog="course", description="Run, check and refresh the notebooks of the course."
+        prog="course",
+        description="Run, check and refresh the notebooks of the course, and make its other editions.",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
@@ -65,6 +66,14 @@ def make_parser() -> argparse.ArgumentParser:
     coverage = commands.add_parser("coverage", help="say which claim or cell answers each row of the sources")
     coverage.add_argument("--write", action="store_true", help="bring notebooks/sources.csv up to date")
     coverage.set_defaults(command=_coverage)
+
+    slides = commands.add_parser("slides", help="make lecture slides from the stored outputs, HTML and PDF")
+    slides.add_argument(
+        "notebooks", nargs="*", metavar="NOTEBOOK", help="number, name or path (default: all)"
+    )
+    slides.add_argument("--output", type=Path, help="folder of the decks (default: build/slides)")
+    slides.add_argument("--no-pdf", action="store_true", help="leave the PDF handouts out")
+    slides.set_defaults(command=_slides)
 
     new = commands.add_parser("new", help="make a notebook from the form")
     new.add_argument("name", help="such as 10_normalization")
@@ -180,6 +189,16 @@ def _coverage(options: argparse.Namespace) -> int:
     found = problems(ledger, root)
     print(*found, sep="\n", end="\n" if found else "")
     return 1 if found else 0
+
+
+def _slides(options: argparse.Namespace) -> int:
+    from course_utils.authoring.slides.make import make_slides
+
+    root = find_root()
+    output = (options.output or root / "build" / "slides").resolve()
+    notebooks = find_notebooks(options.notebooks, root)
+    make_slides(notebooks, output, web=root / "web", with_pdf=not options.no_pdf, say=print)
+    return 0
 
 
 def _new(options: argparse.Namespace) -> int:

@@ -55,8 +55,8 @@ def examine() -> list[Entry]:
         Entry("python", f"{platform.python_version()} on {platform.system()} {platform.machine()}"),
         *_torch_entries(),
         *_library_entries(),
-        _program("browser", _BROWSERS, "make lab shows no notebook here; the other commands need no browser"),
-        _program("node", ("node",), "nothing: no command of the course needs it yet"),
+        _program("browser", _BROWSERS, "make lab shows no notebook here, and make slides makes no PDF"),
+        _program("node", ("node",), "nothing: the slides extra brings its own"),
     ]
 
 

@@ -1,0 +1,153 @@
+"""Every deck in a real browser: it asks nobody, overflows nowhere, renders all formulas, and obeys the keys.
+
+Skipped, with the reason, where there is no Chromium or no way to the JavaScript packages.
+"""
+
+from pathlib import Path
+
+import pytest
+
+from course_utils.authoring.library import CourseError
+
+pytest.importorskip("playwright", reason="the slides extra is not installed")
+
+from course_utils.authoring.slides import javascript
+from course_utils.authoring.slides.browser import browser, print_pdf
+from course_utils.authoring.slides.deck import write_deck
+
+ROOT = Path(__file__).parents[1]
+WEB = ROOT / "web"
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+MEASURE = """() => [...document.querySelectorAll(".slides > section")].map((slide) => {
+  const display = slide.style.display;
+  slide.style.display = "block";
+  const frame = slide.getBoundingClientRect(), body = slide.querySelector(".body");
+  const prose = slide.cloneNode(true);
+  prose.querySelectorAll(".katex, pre, code, aside").forEach((part) => part.remove());
+  const overlaps = [...slide.querySelectorAll(".katex-display")].some((formula) => {
+    const tag = formula.querySelector(".tag"), ends = [...formula.querySelectorAll(".katex-html > .base")];
+    return tag && ends.at(-1).getBoundingClientRect().right > tag.getBoundingClientRect().left + 1;
+  });
+  const found = {
+    heading: slide.querySelector("h1, h2").textContent.trim(),
+    below: body.getBoundingClientRect().bottom - frame.top,
+    wide: [...body.querySelectorAll(".katex-display, pre, table, img")].some(
+      (part) => part.scrollWidth > part.clientWidth + 1 || part.getBoundingClientRect().right > frame.right),
+    overlaps,
+    scale: Number(body.style.zoom || 1),
+    broken: slide.querySelectorAll(".katex-error").length,
+    raw: /[$]|\\\\[a-z]+/.test(prose.textContent),
+    silent: [...slide.querySelectorAll("img")].filter((image) => !image.alt).length,
+  };
+  slide.style.display = display;
+  return found;
+})"""
+
+
+@pytest.fixture(scope="module")
+def running():
+    with browser() as found:
+        if found is None:
+            pytest.skip("no Chromium, Chrome or Edge on this machine")
+        yield found
+
+
+@pytest.fixture(scope="module", autouse=True)
+def packages(tmp_path_factory, worker_id):
+    """Install the packages; two workers would be in each other's way."""
+    from filelock import FileLock
+
+    try:
+        with FileLock(tmp_path_factory.getbasetemp().parent / "npm.lock"):
+            javascript.install(WEB)
+    except CourseError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture
+def page(running):
+    """A page that notes what it asks for and what it complains about."""
+    page = running.new_page(viewport={"width": 1280, "height": 720})
+    page.complaints = []
+    page.on("console", lambda message: page.complaints.append(message.text))
+    page.on("pageerror", lambda error: page.complaints.append(str(error)))
+    page.on("request", lambda request: page.complaints.append(request.url[:80])
+            if not request.url.startswith(("file:", "data:", "blob:")) else None)  # fmt: skip
+    yield page
+    page.close()
+
+
+def open_deck(page, deck):
+    page.goto(deck.as_uri())
+    page.wait_for_function("document.documentElement.dataset.ready === 'true'")
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_deck_is_whole_and_fits(notebook, page, running, tmp_path):
+    deck = tmp_path / f"{notebook.stem}.html"
+    number = write_deck(notebook, deck, web=WEB)
+    assert 20 <= number <= 45
+    assert deck.stat().st_size < 2.5e6
+    open_deck(page, deck)
+    slides = page.evaluate(MEASURE)
+    assert len(slides) == number
+    for slide in slides:
+        faults = [name for name in ("wide", "overlaps", "broken", "raw", "silent") if slide[name]]
+        assert faults == [], slide
+        assert slide["below"] <= 720, slide
+        assert slide["scale"] >= 0.8, slide
+    assert page.complaints == []
+    assert print_pdf(running, deck, tmp_path / "deck.pdf") == number
+
+
+@pytest.fixture
+def deck(tmp_path):
+    path = tmp_path / "deck.html"
+    write_deck(NOTEBOOKS[0], path, web=WEB)
+    return path
+
+
+def test_arrows_walk_through_fragments_and_slides(page, deck):
+    open_deck(page, deck)
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function("location.hash === '#/1'")
+    hidden = page.locator("section.present .fragment:not(.visible)")
+    while hidden.count() == 0:  # on to the first slide on which something appears later
+        page.keyboard.press("ArrowRight")
+    before = hidden.count()
+    page.keyboard.press("ArrowRight")
+    assert hidden.count() == before - 1
+    page.keyboard.press("ArrowLeft")
+    assert hidden.count() == before
+
+
+def test_o_shows_all_slides_and_f_asks_for_the_whole_screen(page, deck):
+    open_deck(page, deck)
+    page.keyboard.press("o")
+    assert page.locator(".reveal.overview").count() == 1
+    page.keyboard.press("o")
+    page.keyboard.press("f")
+    page.wait_for_function("document.fullscreenElement !== null")
+
+
+def test_s_opens_the_speakers_window_with_the_notes(page, deck):
+    open_deck(page, deck)
+    with page.expect_popup() as popup:
+        page.keyboard.press("s")
+    window = popup.value
+    window.wait_for_selector(".speaker-controls-notes, #speaker-controls")
+    noted = page.evaluate(
+        "[...document.querySelectorAll('.slides > section')].findIndex((s) => s.querySelector('aside'))"
+    )
+    page.evaluate(f"location.hash = '#/{noted}'")
+    said = page.locator("section.present aside.notes").text_content()
+    window.wait_for_function("(said) => document.body.textContent.includes(said)", arg=said.strip()[:40])
+
+
+def test_the_rail_leads_to_its_sections_and_marks_the_one_that_is_shown(page, deck):
+    open_deck(page, deck)
+    links = page.locator(".rail a")
+    links.nth(2).click()
+    assert page.locator("section.present").get_attribute("data-section") == "3"
+    assert links.nth(2).get_attribute("aria-current") == "true"
+    assert page.locator(".rail a[aria-current]").count() == 1

@@ -1,0 +1,68 @@
+// Formulas first, then the sizes, then the deck: what reveal.js lays out has its final height.
+renderMathInElement(document.body, {
+  delimiters: [
+    { left: "$$", right: "$$", display: true },
+    { left: "$", right: "$", display: false },
+  ],
+  ignoredClasses: ["highlight", "output"],
+  throwOnError: false,
+});
+
+const ROOM = 580; // pixels below the heading
+const SMALLEST = 0.8; // below this, code could not be read from the last row
+
+function shrinkToWidth(formula) {
+  const ratio = formula.clientWidth / formula.scrollWidth;
+  if (ratio < 1) formula.style.fontSize = `${Math.max(SMALLEST, ratio * 0.99)}em`;
+}
+
+function fit(slide) {
+  const body = slide.querySelector(".body");
+  const display = slide.style.display;
+  slide.style.display = "block"; // what is hidden has no size
+  body.querySelectorAll(".katex-display").forEach(shrinkToWidth);
+  const scale = Math.max(SMALLEST, Math.min(1, ROOM / body.scrollHeight));
+  if (scale < 1) body.style.zoom = scale;
+  slide.style.display = display;
+}
+
+const deck = new Reveal({
+  width: 1280,
+  height: 720,
+  margin: 0,
+  center: false,
+  hash: true,
+  transition: "none",
+  backgroundTransition: "none",
+  controls: false,
+  slideNumber: "c/t",
+  pdfSeparateFragments: false,
+  plugins: [RevealNotes],
+});
+
+function mark(slide) {
+  const current = slide.dataset.section;
+  for (const link of document.querySelectorAll(".rail a")) {
+    const here = link.dataset.section === current;
+    link.classList.toggle("here", here);
+    if (here) link.setAttribute("aria-current", "true");
+    else link.removeAttribute("aria-current");
+  }
+}
+
+deck.on("ready", (event) => {
+  document.querySelectorAll(".slides section").forEach(fit);
+  mark(event.currentSlide);
+  document.documentElement.dataset.ready = "true";
+});
+deck.on("slidechanged", (event) => mark(event.currentSlide));
+
+const slides = [...document.querySelectorAll(".slides > section")];
+for (const link of document.querySelectorAll(".rail a")) {
+  link.addEventListener("click", (event) => {
+    event.preventDefault();
+    deck.slide(slides.findIndex((slide) => slide.dataset.section === link.dataset.section));
+  });
+}
+// A font that arrives late would change the heights that were measured.
+Promise.all([...document.fonts].map((font) => font.load())).then(() => deck.initialize());
