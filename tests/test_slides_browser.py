@@ -1,4 +1,4 @@
-"""Every deck in a real browser: it asks nobody, overflows nowhere, renders all formulas, and obeys the keys.
+"""Every deck in a real browser: it asks nobody, overflows nowhere, renders all formulas, is accessible, obeys the keys.
 
 Skipped, with the reason, where there is no Chromium or no way to the JavaScript packages.
 """
@@ -42,6 +42,22 @@ MEASURE = """() => [...document.querySelectorAll(".slides > section")].map((slid
   slide.style.display = display;
   return found;
 })"""
+
+# The title, and the first slide with each kind of piece: all that a deck is made of.
+SAMPLE = """() => {
+  const slides = [...document.querySelectorAll(".slides > section")];
+  const kinds = ["prose", "equation", "list", "table", "code", "output", "claim", "figure", "subheading"];
+  const first = kinds.map((kind) => slides.findIndex((slide) => slide.querySelector(`.body > .${kind}`)));
+  return [...new Set([0, ...first.filter((slide) => slide >= 0)])];
+}"""
+# What axe-core holds against the slide that is shown, of impact serious or critical.
+BARRIERS = """async () => {
+  document.querySelectorAll("section.present .fragment").forEach((part) => part.classList.add("visible"));
+  const { violations } = await axe.run(
+    { include: ["section.present", ".rail"] }, { resultTypes: ["violations"] });
+  return violations.filter(({ impact }) => impact === "serious" || impact === "critical")
+    .map(({ id, nodes }) => `${id}: ${nodes[0].html.slice(0, 120)}`);
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -98,6 +114,18 @@ def test_a_deck_is_whole_and_fits(notebook, page, running, tmp_path):
         assert slide["scale"] >= 0.8, slide
     assert page.complaints == []
     assert print_pdf(running, deck, tmp_path / "deck.pdf") == number
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_deck_has_no_barriers(notebook, page, tmp_path):
+    deck = tmp_path / "deck.html"
+    write_deck(notebook, deck, web=WEB)
+    open_deck(page, deck)
+    page.evaluate((WEB / "node_modules" / "axe-core" / "axe.min.js").read_text(encoding="utf-8"))
+    for slide in page.evaluate(SAMPLE):
+        page.evaluate("(slide) => { location.hash = `#/${slide}` }", slide)
+        page.wait_for_selector(f".slides > section:nth-child({slide + 1}).present")
+        assert page.evaluate(BARRIERS) == [], f"slide {slide + 1}"
 
 
 @pytest.fixture

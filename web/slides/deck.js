@@ -11,9 +11,17 @@ renderMathInElement(document.body, {
 const ROOM = 580; // pixels below the heading
 const SMALLEST = 0.8; // below this, code could not be read from the last row
 
+// A formula that is wider than the slide, or that runs into its number, is set smaller.
 function shrinkToWidth(formula) {
-  const ratio = formula.clientWidth / formula.scrollWidth;
-  if (ratio < 1) formula.style.fontSize = `${Math.max(SMALLEST, ratio * 0.99)}em`;
+  const room = formula.clientWidth;
+  let missing = formula.scrollWidth - room;
+  const number = formula.querySelector(".tag");
+  const last = [...formula.querySelectorAll(".katex-html > .base")].at(-1);
+  if (number && last) {
+    const apart = number.getBoundingClientRect().left - last.getBoundingClientRect().right;
+    missing = Math.max(missing, 2 * (16 - apart)); // it is centred: both sides have to give way
+  }
+  if (missing > 0) formula.style.fontSize = `${Math.max(SMALLEST, 1 - missing / room)}em`;
 }
 
 function fit(slide) {

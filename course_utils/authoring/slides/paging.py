@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from course_utils.authoring.slides.blocks import Block
 
 ROOM = 560.0  # pixels below the heading of a slide
-SQUEEZE = 1.15  # a group that is taller by no more than this stays together, and the browser shrinks it
+SQUEEZE = 1.2  # a group that is taller by no more than this stays together, and the browser shrinks it
 HEADING = 56.0  # of a second heading on a slide
 
 

@@ -14,9 +14,9 @@ _LIST_ITEM = re.compile(r"(?:[*-]|\d+\.)\s")
 _TABLE_RULE = re.compile(r"^\|?\s*:?-{2,}")
 _LABEL = re.compile(r"\*\*[^*]{1,40}\*\*")  # such as **How to read it.**
 _LINK_TO_FILE = re.compile(r"\[([^\]]+)\]\((?!https?://)[^)]*\)")
-_ROWS = re.compile(
-    r"\s*\(S\d-\d{3}(?:[,;] S\d-\d{3})*\.?\)"
-)  # rows of sources.csv: for readers, not for a screen
+# Rows of sources.csv are for readers, not for a screen.
+_ROWS = re.compile(r"\s*\(S\d-\d{3}(?:[,;] S\d-\d{3})*\.?\)")
+_ROWS_BEFORE_WORDS = re.compile(r"\((?:S\d-\d{3}[,.;]\s*)+(?=\w)")
 _ASIDE = re.compile(r"^\(.*\)$", re.DOTALL)
 _QUESTION = re.compile(r"\*[^*]*[?]\*|\?$")
 
@@ -35,9 +35,9 @@ class Piece(NamedTuple):
 def pieces_of(markdown: str) -> list[Piece]:
     """Return the paragraphs of a Markdown cell; folded hints (`<details>`) are left out."""
     text = re.sub(r"<details>.*?</details>", "", markdown, flags=re.DOTALL)
-    text = _ROWS.sub(
-        "", _LINK_TO_FILE.sub(r"\1", text)
-    )  # a deck stands alone: a link to a file beside the notebook leads nowhere
+    # A deck stands alone: a link to a file beside the notebook leads nowhere.
+    text = _LINK_TO_FILE.sub(r"\1", text)
+    text = _ROWS.sub("", _ROWS_BEFORE_WORDS.sub("(", text))
     return [piece for paragraph in _paragraphs(text) for piece in _pieces(paragraph)]
 
 
