@@ -10,7 +10,7 @@ endif
 # The thread count changes the order of sums, hence the last digits: stored outputs are made and checked with one.
 export OMP_NUM_THREADS := 1
 
-.PHONY: run test lab slides refresh bench coverage gpu full colab links clean
+.PHONY: run test lab slides site refresh bench coverage gpu full colab links clean
 
 run: .venv/.stamp            ## execute every notebook into build/executed, two at a time
 	$(BIN)/course run
@@ -27,6 +27,9 @@ lab: .venv/.stamp            ## open the notebooks in JupyterLab
 
 slides: .venv/.stamp         ## lecture slides of every notebook into build/slides: HTML, and PDF where a browser is
 	$(BIN)/course slides
+
+site: .venv/.stamp           ## the website into build/site, from the stored outputs
+	$(BIN)/course site
 
 refresh: .venv/.stamp        ## rewrite the stored outputs from a clean run (a maintainer's act)
 	$(BIN)/course refresh

@@ -75,6 +75,10 @@ def make_parser() -> argparse.ArgumentParser:
     slides.add_argument("--no-pdf", action="store_true", help="leave the PDF handouts out")
     slides.set_defaults(command=_slides)
 
+    site = commands.add_parser("site", help="make the website from the stored outputs")
+    site.add_argument("--output", type=Path, help="folder of the pages (default: build/site)")
+    site.set_defaults(command=_site)
+
     new = commands.add_parser("new", help="make a notebook from the form")
     new.add_argument("name", help="such as 10_normalization")
     new.set_defaults(command=_new)
@@ -198,6 +202,16 @@ def _slides(options: argparse.Namespace) -> int:
     output = (options.output or root / "build" / "slides").resolve()
     notebooks = find_notebooks(options.notebooks, root)
     make_slides(notebooks, output, web=root / "web", with_pdf=not options.no_pdf, say=print)
+    return 0
+
+
+def _site(options: argparse.Namespace) -> int:
+    from course_utils.authoring.site.make import make_site
+
+    root = find_root()
+    output = (options.output or root / "build" / "site").resolve()
+    pages = make_site(root, output)
+    print(f"{pages} pages; open {os.path.relpath(output / 'index.html')}")
     return 0
 
 

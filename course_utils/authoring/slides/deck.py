@@ -3,7 +3,6 @@
 import html
 import re
 from pathlib import Path
-from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from nbconvert.filters.highlight import Highlight2HTML
@@ -13,10 +12,7 @@ from course_utils.authoring.library import read_notebook
 from course_utils.authoring.slides import javascript
 from course_utils.authoring.slides.blocks import Block, blocks_of
 from course_utils.authoring.slides.paging import Slide, pages_of
-
-_CLAIM = re.compile(
-    r"\[(?P<id>\S+) (?P<verdict>holds|FAILS)\] (?P<statement>.*?): (?P<result>measured .*)", re.DOTALL
-)
+from course_utils.authoring.stored import read_claim
 
 
 def write_deck(notebook: Path, output: Path, *, web: Path) -> int:
@@ -82,12 +78,11 @@ def _markdown(text: str) -> str:
 
 
 def _claim(text: str) -> str:
-    match = _CLAIM.match(text)
-    if match is None:
+    claim = read_claim(text)
+    if claim is None:
         return f'<p class="claim">{html.escape(text)}</p>'
-    parts: dict[str, Any] = {name: html.escape(part) for name, part in match.groupdict().items()}
-    mark = "✓" if parts["verdict"] == "holds" else "✗"
+    mark, verdict = ("✓", "holds") if claim.holds else ("✗", "fails")
     return (
-        f'<p class="claim {parts["verdict"].lower()}"><b>{mark} {parts["id"]}</b> {parts["statement"]} '
-        f"<span>{parts['result']}</span></p>"
+        f'<p class="claim {verdict}"><b>{mark} {claim.id}</b> {html.escape(claim.statement)} '
+        f"<span>{html.escape(claim.result)}</span></p>"
     )

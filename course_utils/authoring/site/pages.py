@@ -1,0 +1,181 @@
+"""The pages that nobody writes: the syllabus, the ledger of claims, the sources, the benchmarks, the reference."""
+
+import html
+import importlib
+import json
+import pkgutil
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import course_utils
+from course_utils.authoring.coverage import Row, state_of
+from course_utils.authoring.form.ledger import claim_rows
+from course_utils.authoring.library import Notebook
+from course_utils.authoring.stored import StoredClaim, claim_sources, stored_claims
+
+_VERDICTS = {"by a claim": "answered by a claim", "by a cell": "answered by a cell"}
+
+
+class Lesson(NamedTuple):
+    """One notebook as the pages speak of it."""
+
+    stem: str
+    title: str
+    question: str
+    time: str
+    claims: tuple[StoredClaim, ...]
+    sources: Mapping[str, str]  # claim id -> source
+    rows: Mapping[str, tuple[str, ...]]  # claim id -> rows of sources.csv
+
+
+def lesson_of(stem: str, notebook: Notebook) -> Lesson:
+    """Read a notebook's first cell and its claims."""
+    first = notebook.cells[0].source
+    rows: dict[str, list[str]] = {}
+    for claim, row in claim_rows(notebook):
+        rows.setdefault(claim, []).append(row)
+    return Lesson(
+        stem,
+        title=first.splitlines()[0].lstrip("# ").strip(),
+        question=_after("Question", first),
+        time=_after("Time", first),
+        claims=tuple(stored_claims(notebook)),
+        sources=claim_sources(notebook),
+        rows={claim: tuple(named) for claim, named in rows.items()},
+    )
+
+
+def _after(label: str, text: str) -> str:
+    """Return the sentences behind a label in bold, up to the next label or paragraph."""
+    found = re.search(rf"\*\*{label}\.\*\*\s*(.*?)(?=\s*\*\*\w[\w ]*[.:]\*\*|\n\n|\Z)", text, re.DOTALL)
+    found = found or re.search(rf"\*\*{label}:\*\*\s*(.*?)(?=\s*\*\*\w|\n\n|\Z)", text, re.DOTALL)
+    return " ".join(found[1].split()) if found else ""
+
+
+def syllabus(lessons: Sequence[Lesson]) -> str:
+    """Return the table of notebooks as Markdown."""
+    lines = ["| notebook | question | claims | time |", "|---|---|---|---|"]
+    for lesson in lessons:
+        link = f"[{lesson.title}](notebooks/{lesson.stem}.ipynb)"
+        lines.append(f"| {link} | {lesson.question} | {len(lesson.claims)} | {lesson.time} |")
+    return "\n".join(lines)
+
+
+def ledger_page(lessons: Sequence[Lesson]) -> str:
+    """Return the page of all claims: what is stated, what was measured, what was expected, where it stands."""
+    body = [
+        (
+            _link(f"notebooks/{lesson.stem}.html", claim.id),
+            claim.statement,
+            claim.result,
+            lesson.sources.get(claim.id, ""),
+            " ".join(lesson.rows.get(claim.id, ())),
+            lesson.title,
+            "holds" if claim.holds else "fails",
+        )
+        for lesson in lessons
+        for claim in lesson.claims
+    ]
+    heads = ("claim", "statement", "measured and expected", "source", "rows", "notebook*", "verdict*")
+    return _page(
+        "The ledger",
+        f"Every number in the course is one of these {len(body):,} claims. They were measured by the run whose outputs "
+        "are stored, on a CPU; `course run` measures them again, and fails if one does not hold.",
+        _table(heads, body, raw=1),
+    )
+
+
+def sources_page(rows: Iterable[Row], lessons: Sequence[Lesson]) -> str:
+    """Return the page of the statements of the four sources, errata included, with what answers each."""
+    stems = {lesson.stem[:2]: lesson.stem for lesson in lessons}
+    body = [
+        (
+            row["id"],
+            row["statement"],
+            row["expected"],
+            " ".join(_cover(part, stems) for part in row["covered_by"].split()),
+            row["topic"],
+            row["source"],
+            "erratum" if row["erratum"] else _VERDICTS.get(state_of(row), state_of(row)),
+        )
+        for row in rows
+    ]
+    heads = ("row", "statement", "what holds", "answered in", "topic*", "source*", "verdict*")
+    return _page(
+        "The sources",
+        "The course stands on four sources: a tutorial (S0), a slide deck (S1), lecture notes (S2) and a lecture unit "
+        f"(S3). These are their {len(body)} teachable statements, each with the claims that answer it.",
+        _table(heads, body, raw=0, raw_columns=(3,)),
+    )
+
+
+def _cover(part: str, stems: Mapping[str, str]) -> str:
+    stem = stems.get(part[:2])
+    label = part if "#" not in part else f"{part[:2]}, a cell"
+    return _link(f"notebooks/{stem}.html", label) if stem else html.escape(label)
+
+
+def benchmarks_page(results: Path) -> str:
+    """Return the page of the last benchmark run, as ratios."""
+    stored = json.loads(results.read_text(encoding="utf-8"))
+    machine = ", ".join(f"{name} {value}" for name, value in stored["machine"].items())
+    body = [
+        (
+            row["what"],
+            row["peer"],
+            row["ours"],
+            f"{row['ratio']:.2f} [{row['low']:.2f}, {row['high']:.2f}]",
+            "" if row["goal"] is None else f"{row['goal']:g}",
+        )
+        for row in stored["rows"]
+    ]
+    heads = ("what", "the usual way", "ours", "times as fast [range]", "goal")
+    intro = (
+        "How many times longer does the usual way take? CPU seconds of one thread, side by side in one process, median "
+        f"of the ratios with their range. `make bench` measures it again. Machine: {machine}."
+    )
+    return _page("Benchmarks", intro, _table(heads, body))
+
+
+def reference_pages() -> dict[str, str]:
+    """Return file name -> page for each public module of course_utils that notebooks import."""
+    names = [module.name for module in pkgutil.iter_modules(course_utils.__path__)]
+    return {
+        f"{name}.md": _reference(name) for name in names if not name.startswith("_") and name != "authoring"
+    }
+
+
+def _reference(name: str) -> str:
+    """Return the page of one module; a package shows what its __all__ names, wherever that is written."""
+    module = importlib.import_module(f"course_utils.{name}")
+    options = [":members:", *([":imported-members:"] if hasattr(module, "__all__") else [])]
+    lines = [f".. automodule:: course_utils.{name}", *(f"   {option}" for option in options)]
+    return "\n".join([f"# {name}", "", "```{eval-rst}", *lines, "```", ""])
+
+
+def _page(title: str, intro: str, table: str) -> str:
+    return f"# {title}\n\n{intro}\n\n{table}\n"
+
+
+def _link(address: str, label: str) -> str:
+    return f'<a href="{html.escape(address)}">{html.escape(label)}</a>'
+
+
+def _table(
+    heads: Sequence[str], body: Iterable[Sequence[str]], *, raw: int = 0, raw_columns: Sequence[int] = ()
+) -> str:
+    """Return an HTML table; a head that ends with * gets a filter, the first `raw` and the raw columns are HTML."""
+    head = "".join(
+        f'<th scope="col"{" data-filter" if name.endswith("*") else ""}>{name.rstrip("*")}</th>'
+        for name in heads
+    )
+    kept = {*range(raw), *raw_columns}
+    lines = [
+        f'<div class="ledger-frame" tabindex="0"><table class="ledger"><thead><tr>{head}</tr></thead><tbody>'
+    ]
+    for row in body:
+        cells = (cell if index in kept else html.escape(cell) for index, cell in enumerate(row))
+        lines.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
+    return "\n".join([*lines, "</tbody></table></div>"])

@@ -1,0 +1,90 @@
+"""The sources of the website in one folder: what stands under site/, the notebooks, and the generated pages."""
+
+import base64
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from course_utils.authoring.coverage import read_ledger
+from course_utils.authoring.library import CourseError, Notebook, find_notebooks, read_notebook
+from course_utils.authoring.site import pages
+from course_utils.authoring.site.pages import Lesson
+
+_LANDING = ("09_loss_surfaces", "65a27577")  # notebook and cell of the figure on the first page
+_MATHJAX = "mathjax/es5/tex-svg-full.js"
+_FIRST_COLLECTION = "90"
+
+
+def stage(root: Path, folder: Path, *, modules: Path) -> int:
+    """Fill `folder`, which is emptied first, and return the number of notebooks.
+
+    Args:
+        root: of the repository.
+        folder: of Sphinx's sources.
+        modules: the folder of JavaScript packages that holds MathJax.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(root / "site", folder)
+    notebooks = {path.stem: read_notebook(path) for path in find_notebooks([], root)}
+    lessons = [pages.lesson_of(stem, notebook) for stem, notebook in notebooks.items()]
+    for stem, notebook in notebooks.items():
+        _write(folder / "notebooks" / f"{stem}.ipynb", _as_page(notebook))
+    reference = pages.reference_pages()
+    for name, text in reference.items():
+        _write(folder / "api" / name, text)
+    _write(folder / "ledger.md", pages.ledger_page(lessons))
+    _write(
+        folder / "sources.md",
+        pages.sources_page(read_ledger(root / "notebooks" / "sources.csv").rows, lessons),
+    )
+    _write(folder / "benchmarks.md", pages.benchmarks_page(root / "benchmarks" / "results" / "latest.json"))
+    _write(folder / "index.md", _landing(folder, notebooks, lessons, reference))
+    shutil.copy(modules / _MATHJAX, folder / "_static" / "tex-svg-full.js")
+    return len(notebooks)
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
+def _as_page(notebook: Notebook) -> str:
+    """Return a notebook as the site shows it: links to the ledger's file lead to its page."""
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            cell["source"] = cell.source.replace("](sources.csv)", "](../sources.md)")
+    return json.dumps(notebook)
+
+
+def _landing(
+    folder: Path, notebooks: dict[str, Notebook], lessons: Sequence[Lesson], reference: dict[str, str]
+) -> str:
+    stem, cell = _LANDING
+    alt = _picture(notebooks[stem], cell, folder / "_static" / "landing.png")
+    title = next(lesson.title for lesson in lessons if lesson.stem == stem)
+    text = (folder / "index.md").read_text(encoding="utf-8")
+    stems = [lesson.stem for lesson in lessons]
+    for name, value in {
+        "num_claims": f"{sum(len(lesson.claims) for lesson in lessons):,}",
+        "landing_alt": alt,
+        "landing_source": f"From [{title}](notebooks/{stem}.ipynb).",
+        "syllabus": pages.syllabus(lessons),
+        "lessons": "\n".join(f"notebooks/{stem}" for stem in stems if stem < _FIRST_COLLECTION),
+        "collections": "\n".join(f"notebooks/{stem}" for stem in stems if stem >= _FIRST_COLLECTION),
+        "api": "\n".join(f"api/{name.removesuffix('.md')}" for name in reference),
+    }.items():
+        text = text.replace(f"{{{{ {name} }}}}", value)
+    return text
+
+
+def _picture(notebook: Notebook, cell_id: str, target: Path) -> str:
+    """Write the figure of a cell to a file, and return its alternative text."""
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []) if cell.id == cell_id else ():
+            if "image/png" in output.get("data", {}):
+                target.write_bytes(base64.b64decode(output["data"]["image/png"]))
+                return str(output["metadata"]["image/png"]["alt"])
+    raise CourseError(
+        f"The first page shows the figure of cell {cell_id}, which has none; name another in stage.py."
+    )

@@ -1,0 +1,46 @@
+// A table with class "ledger" gets a field for words, and a list of choices for each column whose head asks for one.
+for (const table of document.querySelectorAll("table.ledger")) {
+  const rows = [...table.tBodies[0].rows];
+  const bar = document.createElement("form");
+  bar.className = "ledger-filter";
+  bar.setAttribute("role", "search");
+  const count = document.createElement("output");
+  const tests = [];
+
+  function add(label, control) {
+    const frame = document.createElement("label");
+    frame.append(label, control);
+    bar.append(frame);
+    control.addEventListener("input", apply);
+  }
+
+  function apply() {
+    let shown = 0;
+    for (const row of rows) {
+      row.hidden = !tests.every((test) => test(row));
+      shown += !row.hidden;
+    }
+    count.textContent = `${shown} of ${rows.length} rows`;
+  }
+
+  const words = document.createElement("input");
+  words.type = "search";
+  tests.push((row) => words.value.toLowerCase().split(/\s+/).every((word) => row.textContent.toLowerCase().includes(word)));
+  add("Words", words);
+  [...table.tHead.rows[0].cells].forEach((head, column) => {
+    if (!("filter" in head.dataset)) return;
+    const choice = document.createElement("select");
+    const values = [...new Set(rows.map((row) => row.cells[column].textContent.trim()))];
+    values.sort((a, b) => a.localeCompare(b, "en", { numeric: true }));
+    for (const value of ["all", ...values]) choice.add(new Option(value || "none", value));
+    tests.push((row) => choice.selectedIndex === 0 || row.cells[column].textContent.trim() === choice.value);
+    add(head.textContent, choice);
+  });
+  bar.addEventListener("submit", (event) => event.preventDefault());
+  bar.append(count);
+  table.parentElement.before(bar);
+  apply();
+}
+
+// The theme's search button names itself "Search" and shows "Search Ctrl+K": what is read aloud is what is shown.
+for (const button of document.querySelectorAll(".search-button__button")) button.removeAttribute("aria-label");

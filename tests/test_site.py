@@ -1,0 +1,141 @@
+"""The website's generated pages: docstrings become fields, claims become rows, links lead to pages."""
+
+import json
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+
+from course_utils.authoring.cli import main
+from course_utils.authoring.library import CourseError
+from course_utils.authoring.site import pages, stage
+from course_utils.authoring.site.docstrings import inline, to_rst
+from course_utils.authoring.stored import claim_sources, read_claim, stored_claims
+
+CLAIM = "[05.3 holds] keeps <q>: the mean square: measured 0.98 ± 0.1 (95 %, n = 5), expected 1, within 5 %"
+FIRST = "# 5 · Start\n\n**Question.** Which start?\n\n**You need:** 04. **Time:** a minute\non two cores.\n\nAnd more."
+CHECK = 'check("05.3", "keeps <q>", measured=q, expected=1.0, rel=0.05, rows=("S0-032",), source="eq. 5.11")'
+
+
+def lesson_notebook():
+    output = new_output("display_data", data={"text/html": "<div></div>", "text/plain": CLAIM})
+    return nbformat.from_dict(
+        new_notebook(cells=[new_markdown_cell(FIRST), new_code_cell(CHECK, outputs=[output])])
+    )
+
+
+# Claims, read back
+
+
+def test_a_printed_claim_is_read_back_with_all_of_its_statement():
+    claim = read_claim(CLAIM)
+    assert (claim.id, claim.holds, claim.statement) == ("05.3", True, "keeps <q>: the mean square")
+    assert claim.result.startswith("measured 0.98 ± 0.1")
+    assert not read_claim(CLAIM.replace("holds", "FAILS")).holds
+    assert read_claim("torch.Size([2])") is None
+
+
+def test_claims_and_their_sources_are_found_in_a_notebook():
+    notebook = lesson_notebook()
+    assert [claim.id for claim in stored_claims(notebook)] == ["05.3"]
+    assert claim_sources(notebook) == {"05.3": "eq. 5.11"}
+
+
+# Pages
+
+
+def test_the_syllabus_has_question_time_and_number_of_claims():
+    lesson = pages.lesson_of("05_start", lesson_notebook())
+    assert lesson.title == "5 · Start"
+    assert lesson.rows == {"05.3": ("S0-032",)}
+    last = pages.syllabus([lesson]).splitlines()[-1]
+    assert last == "| [5 · Start](notebooks/05_start.ipynb) | Which start? | 1 | a minute on two cores. |"
+
+
+def test_the_ledger_escapes_what_is_stated_and_links_to_the_notebook():
+    text = pages.ledger_page([pages.lesson_of("05_start", lesson_notebook())])
+    assert "one of these 1 claims" in text
+    assert '<a href="notebooks/05_start.html">05.3</a>' in text
+    assert "keeps &lt;q&gt;" in text
+    assert '<th scope="col" data-filter>verdict</th>' in text
+
+
+def test_the_sources_lead_to_the_claims_and_cells_that_answer_them():
+    row = {"id": "S0-032", "statement": "a < b", "expected": "", "covered_by": "05.3 05#1a2b3c4d", "topic": "t",
+           "source": "S0", "erratum": "", "declined": ""}  # fmt: skip
+    lesson = pages.lesson_of("05_start", lesson_notebook())
+    text = pages.sources_page([row, row | {"covered_by": "05.3"}, row | {"erratum": "yes"}], [lesson])
+    assert (
+        '<a href="notebooks/05_start.html">05.3</a> <a href="notebooks/05_start.html">05, a cell</a>' in text
+    )
+    verdicts = ("answered by a cell", "answered by a claim", "erratum")
+    assert all(f"<td>{verdict}</td>" in text for verdict in verdicts)
+
+
+def test_the_benchmarks_show_ratios_with_their_range(tmp_path):
+    row = {
+        "what": "a step",
+        "peer": "loop",
+        "ours": "ours",
+        "ratio": 4.158,
+        "low": 2.866,
+        "high": 5.549,
+        "goal": 2.5,
+    }
+    stored = {"machine": {"processor": "X"}, "rows": [row, row | {"goal": None}]}
+    (tmp_path / "latest.json").write_text(json.dumps(stored))
+    text = pages.benchmarks_page(tmp_path / "latest.json")
+    assert "<td>4.16 [2.87, 5.55]</td><td>2.5</td>" in text
+    assert "processor X" in text
+
+
+def test_every_module_that_notebooks_import_has_a_page_and_no_other():
+    reference = pages.reference_pages()
+    assert {"optimizers.md", "claims.md", "training.md"} <= set(reference)
+    assert "authoring.md" not in reference
+    assert ":imported-members:" in reference["optimizers.md"]
+    assert ":imported-members:" not in reference["claims.md"]
+
+
+def test_a_landing_figure_that_is_gone_is_named(tmp_path):
+    with pytest.raises(CourseError, match="figure of cell abcd"):
+        stage._picture(lesson_notebook(), "abcd", tmp_path / "x.png")
+
+
+def test_links_to_the_ledger_file_lead_to_its_page():
+    notebook = nbformat.from_dict(new_notebook(cells=[new_markdown_cell("see [S0-001](sources.csv)")]))
+    assert "[S0-001](../sources.md)" in stage._as_page(notebook)
+
+
+# Docstrings
+
+
+def test_stars_bars_and_final_underscores_mean_themselves_and_code_stays():
+    assert inline("(out, *kernel) |z| fill_ of `x_*`") == r"(out, \*kernel) \|z\| fill\_ of ``x_*``"
+    assert inline(":math:`|x|` and") == ":math:`|x|` and"
+
+
+def test_sections_become_fields_and_formulas_stay():
+    lines = ["Do it.", "", ".. math:: a |b|", "    c", "", "Args:", "    x: the *input*,", "        long.",
+             "Returns: y of `x`.", "    And more.", "Raises: ValueError: if not.", "Source: A 1999."]  # fmt: skip
+    assert to_rst(lines) == [
+        "Do it.", "", ".. math:: a |b|", "    c", "", "", r":param x: the \*input\*,", "    long.", "",
+        ":Returns: y of ``x``.", "    And more.", "", ":Raises: ValueError: if not.", "", ":Source: A 1999.",
+    ]  # fmt: skip
+
+
+# The command
+
+
+def test_without_sphinx_the_message_names_the_extra(tmp_path, monkeypatch, capsys):
+    from course_utils.authoring.site import make
+
+    (tmp_path / "notebooks").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(make.javascript, "install", lambda web: web)
+    monkeypatch.setattr(make, "stage", lambda *args, **options: 0)
+    monkeypatch.setattr(make.sys, "executable", "python-that-is-not-there")
+    monkeypatch.setattr(make.subprocess, "run", lambda command, **options: make.subprocess.CompletedProcess(
+        command, 1, "", "No module named sphinx"))  # fmt: skip
+    assert main(["site"]) == 2
+    assert "pip install 'course-utils[docs]'" in capsys.readouterr().err
