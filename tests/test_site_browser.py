@@ -21,7 +21,7 @@ from course_utils.authoring.slides.browser import browser
 
 ROOT = Path(__file__).parents[1]
 PAGES = ["index.html", "ledger.html", "sources.html", "benchmarks.html", "api/optimizers.html",
-         "notebooks/08_optimizers.html"]  # fmt: skip
+         "notebooks/04_vanishing_and_exploding.html", "notebooks/08_optimizers.html"]  # fmt: skip
 BARRIERS = """async () => {
   const { violations } = await axe.run(document, { resultTypes: ["violations"] });
   return violations.filter(({ impact }) => impact === "serious" || impact === "critical")

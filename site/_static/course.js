@@ -44,3 +44,11 @@ for (const table of document.querySelectorAll("table.ledger")) {
 
 // The theme's search button names itself "Search" and shows "Search Ctrl+K": what is read aloud is what is shown.
 for (const button of document.querySelectorAll(".search-button__button")) button.removeAttribute("aria-label");
+
+// A formula that is wider than the page can be scrolled: by keyboard too.
+window.addEventListener("load", async () => {
+  await window.MathJax?.startup?.promise;
+  for (const formula of document.querySelectorAll("mjx-container[display='true']")) {
+    if (formula.scrollWidth > formula.clientWidth) formula.tabIndex = 0;
+  }
+});
