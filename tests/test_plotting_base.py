@@ -7,6 +7,7 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from matplotlib.colors import to_rgb
 from PIL import Image
 
 from course_utils.plotting import _base
@@ -103,3 +104,35 @@ def test_one_seed_is_not_counted_in_the_legend():
     line = draw_mean_and_range(new_axes(), [1, 2], [1.0, 4.0], label="measured", color="black")
     assert (line.get_label(), line.get_color()) == ("measured", "black")
     plt.close("all")
+
+
+# How three kinds of colour blindness see linear RGB, at full severity: G. M. Machado, M. M. Oliveira and L. A. F.
+# Fernandes 2009, IEEE Transactions on Visualization and Computer Graphics 15(6), 1291-1298.
+SEEN_BY = {
+    "all cones": np.eye(3),
+    "protanopia": np.array([
+        [0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]]),
+    "deuteranopia": np.array([
+        [0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]]),
+    "tritanopia": np.array([
+        [1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]]),
+}  # fmt: skip
+
+
+def lab(color, seen_by):
+    """Return CIE L*a*b* of an sRGB colour after the eye's filter."""
+    srgb = np.array(to_rgb(color))
+    linear = seen_by @ np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
+    to_xyz = np.array([[0.4125, 0.3576, 0.1804], [0.2127, 0.7152, 0.0722], [0.0193, 0.1192, 0.9503]])
+    x, y, z = np.cbrt(to_xyz @ linear.clip(1e-4, 1) / (0.9505, 1, 1.0888))
+    return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+
+
+@pytest.mark.parametrize("group", METHOD_GROUPS)
+@pytest.mark.parametrize("eye", SEEN_BY)
+def test_two_methods_of_a_group_differ_for_every_eye_in_colour_or_at_least_in_line_style(group, eye):
+    colors = METHOD_GROUPS[group]
+    for one, other in itertools.combinations(colors, 2):
+        difference = np.linalg.norm(lab(colors[one], SEEN_BY[eye]) - lab(colors[other], SEEN_BY[eye]))
+        # 1 can just be told apart side by side; 9 is apart at a glance
+        assert difference > 9 or METHOD_STYLES[one] != METHOD_STYLES[other], (one, other, difference)
