@@ -92,6 +92,8 @@ def test_a_label_is_shown_with_its_sentence_and_an_aside_is_said():
     assert shown == f"**How to read it.** {LONG}".strip()
     assert shorten("One. (He et al. 2015.)") == ("One.", "(He et al. 2015.)")
     assert said == LONG.strip()
+    shown, said = shorten(f"{LONG}{LONG}**Correct.** It is so. And more.")
+    assert (shown, said) == (f"{LONG}**Correct.** It is so.", f"{LONG}And more.")
 
 
 def test_emphasis_that_spans_sentences_is_not_cut_in_two():

@@ -25,7 +25,7 @@ MEASURE = """() => [...document.querySelectorAll(".slides > section")].map((slid
   const prose = slide.cloneNode(true);
   prose.querySelectorAll(".katex, pre, code, aside").forEach((part) => part.remove());
   const overlaps = [...slide.querySelectorAll(".katex-display")].some((formula) => {
-    const tag = formula.querySelector(".tag"), ends = [...formula.querySelectorAll(".katex-html > .base")];
+    const tag = formula.querySelector(".katex-tag"), ends = [...formula.querySelectorAll(".katex-html > .katex-base")];
     return tag && ends.at(-1).getBoundingClientRect().right > tag.getBoundingClientRect().left + 1;
   });
   const found = {
@@ -105,6 +105,7 @@ def test_a_deck_is_whole_and_fits(notebook, page, running, tmp_path):
     assert 20 <= number <= 45
     assert deck.stat().st_size < 2.5e6
     open_deck(page, deck)
+    assert page.locator("section.present").bounding_box() == {"x": 0, "y": 0, "width": 1280, "height": 720}
     slides = page.evaluate(MEASURE)
     assert len(slides) == number
     for slide in slides:

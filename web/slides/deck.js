@@ -13,12 +13,14 @@ const SMALLEST = 0.8; // below this, code could not be read from the last row
 
 // A formula that is wider than the slide, or that runs into its number, is set smaller.
 function shrinkToWidth(formula) {
+  formula.style.fontSize = "";
   const room = formula.clientWidth;
   let missing = formula.scrollWidth - room;
-  const number = formula.querySelector(".tag");
-  const last = [...formula.querySelectorAll(".katex-html > .base")].at(-1);
+  const number = formula.querySelector(".katex-tag");
+  const last = [...formula.querySelectorAll(".katex-html > .katex-base")].at(-1);
   if (number && last) {
-    const apart = number.getBoundingClientRect().left - last.getBoundingClientRect().right;
+    const scale = formula.getBoundingClientRect().width / formula.offsetWidth; // the deck fills the window
+    const apart = (number.getBoundingClientRect().left - last.getBoundingClientRect().right) / scale;
     missing = Math.max(missing, 2 * (16 - apart)); // it is centred: both sides have to give way
   }
   if (missing > 0) formula.style.fontSize = `${Math.max(SMALLEST, 1 - missing / room)}em`;
@@ -26,12 +28,13 @@ function shrinkToWidth(formula) {
 
 function fit(slide) {
   const body = slide.querySelector(".body");
-  const display = slide.style.display;
-  slide.style.display = "block"; // what is hidden has no size
+  const { display, width } = slide.style;
+  Object.assign(slide.style, { display: "block", width: "1280px" }); // what is hidden has no size
+  body.style.zoom = 1;
   body.querySelectorAll(".katex-display").forEach(shrinkToWidth);
   const scale = Math.max(SMALLEST, Math.min(1, ROOM / body.scrollHeight));
   if (scale < 1) body.style.zoom = scale;
-  slide.style.display = display;
+  Object.assign(slide.style, { display, width });
 }
 
 const deck = new Reveal({
@@ -58,11 +61,17 @@ function mark(slide) {
   }
 }
 
+function declareReady() {
+  document.documentElement.dataset.ready = "true";
+}
+
+const onPaper = /print-pdf|view=print/.test(location.search); // there the pages are cut after the slides are ready
 deck.on("ready", (event) => {
   document.querySelectorAll(".slides section").forEach(fit);
   mark(event.currentSlide);
-  document.documentElement.dataset.ready = "true";
+  if (!onPaper) declareReady();
 });
+deck.on("pdf-ready", declareReady);
 deck.on("slidechanged", (event) => mark(event.currentSlide));
 
 const slides = [...document.querySelectorAll(".slides > section")];

@@ -120,7 +120,7 @@ def _stands(number: int, sentences: list[str]) -> bool:
     if _ASIDE.match(sentence):
         return False
     leads_on = number == len(sentences) - 1 and not sentence.rstrip("*_ ").endswith((".", "?", "!"))
-    opens = not before or (len(before) == 1 and _LABEL.fullmatch(before[0]) is not None)
+    opens = not before or _LABEL.fullmatch(before[-1]) is not None  # of the paragraph, or behind a label
     short = visible_length(" ".join([*before, sentence])) <= SHORT
     return opens or short or leads_on or "**" in sentence or bool(_QUESTION.search(sentence))
 
