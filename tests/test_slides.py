@@ -223,6 +223,12 @@ def test_a_sentence_that_leads_into_an_equation_goes_with_it():
     assert contents(pages) == [[1], [400], [100, 300]]
 
 
+def test_a_heading_without_text_leaves_no_empty_slide():
+    pages = pages_of([TITLE, block(1), Block("heading", "## A"), Block("heading", "### B"), block(600)])
+    assert [slide.heading for slide in pages] == ["6 · Title", "B"]
+    assert pages[1].section == "A"
+
+
 def test_what_is_said_goes_with_its_slide():
     pages = pages_of(
         [TITLE, block(1, said="first"), Block("heading", "## A"), block(1), Block("notes", "", said="last")]

@@ -2,9 +2,10 @@
 
 A slide begins where the notebook says so, and where the next piece would not fit. A group (a subslide of the notebook)
 joins the slide before it if all of it fits, under a second heading where it has one: a lecture has fewer slides than a
-notebook has subslides. A question stays with the first thing that answers it.
+notebook has subslides. A sentence that leads into an equation goes with it.
 """
 
+import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
@@ -51,30 +52,35 @@ def _groups(blocks: Iterable[Block]) -> Iterator[list[Block]]:
 
 
 def _add(slides: list[Slide], group: list[Block]) -> None:
-    head = group[0]
+    """Put a group on the last slide or on new ones."""
     body = [block for block in group if block.kind not in ("heading", "notes")]
     needed = sum(block.height for block in body)
-    if head.kind == "heading":
-        title = head.content.lstrip("#").strip()
-        top = head.content.startswith(("# ", "## ")) or not slides
-        if not top and len(slides) > 1 and slides[-1].height + HEADING + needed <= ROOM:
-            slides[-1].blocks.append(Block("subheading", title, HEADING, appears=True))
-        else:
-            slides.append(Slide(title if top else slides[-1].section, title))
-    elif not slides:
-        slides.append(Slide("", ""))
-    elif head.opens == "slide" or (head.opens == "group" and slides[-1].height + needed > ROOM * SQUEEZE):
-        _continue(slides)
-    room = ROOM * SQUEEZE if slides[-1].height + needed <= ROOM * SQUEEZE else ROOM
-    for number, block in enumerate(body):
-        keeps_next = block.kind == "prose" and number + 1 < len(body) and body[number + 1].kind == "equation"
-        wanted = block.height + (body[number + 1].height if keeps_next else 0)
-        if slides[-1].blocks and slides[-1].height + wanted > room:
+    _open(slides, group[0], needed)
+    stays_together = slides[-1].height + needed <= ROOM * SQUEEZE
+    for block, after in itertools.zip_longest(body, body[1:]):
+        leads_on = block.kind == "prose" and after is not None and after.kind == "equation"
+        wanted = block.height + (after.height if after is not None and leads_on else 0)
+        if not stays_together and slides[-1].height + wanted > ROOM:
             _continue(slides)
         slides[-1].blocks.append(block)
         if block.said:
             slides[-1].notes.append(block.said)
     slides[-1].notes.extend(block.said for block in group if block.kind == "notes")
+
+
+def _open(slides: list[Slide], head: Block, needed: float) -> None:
+    """Begin a slide for a group of that height, or leave the last one open for it."""
+    if head.kind == "heading":
+        title = head.content.lstrip("#").strip()
+        is_section = head.content.startswith(("# ", "## ")) or not slides
+        if not is_section and len(slides) > 1 and slides[-1].height + HEADING + needed <= ROOM:
+            slides[-1].blocks.append(Block("subheading", title, HEADING, appears=True))
+        else:
+            slides.append(Slide(title if is_section else slides[-1].section, title))
+    elif not slides:
+        slides.append(Slide("", ""))
+    elif head.opens == "slide" or (head.opens == "group" and slides[-1].height + needed > ROOM * SQUEEZE):
+        _continue(slides)
 
 
 def _continue(slides: list[Slide]) -> None:

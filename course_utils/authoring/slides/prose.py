@@ -19,8 +19,6 @@ _ROWS = re.compile(r"\s*\(S\d-\d{3}(?:[,;] S\d-\d{3})*\.?\)")
 _ROWS_BEFORE_WORDS = re.compile(r"\((?:S\d-\d{3}[,.;]\s*)+(?=\w)")
 _ASIDE = re.compile(r"^\(.*\)$", re.DOTALL)
 _QUESTION = re.compile(r"\*[^*]*[?]\*|\?$")
-
-
 SHORT = 190  # characters, nearly two lines: a paragraph up to here is shown whole
 
 
