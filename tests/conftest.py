@@ -119,3 +119,29 @@ def close_figures():
 def legend_labels(ax):
     """Return the words of a legend, in their order."""
     return [text.get_text() for text in ax.get_legend().get_texts()]
+
+
+@pytest.fixture(scope="module")
+def running():
+    """A browser of this machine; the test is skipped where there is none."""
+    from course_utils.authoring.slides.browser import browser
+
+    with browser() as found:
+        if found is None:
+            pytest.skip("no Chromium, Chrome or Edge on this machine")
+        yield found
+
+
+@pytest.fixture(scope="session")
+def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of JavaScript packages, installed by the worker that comes first; skips where they cannot be had."""
+    from filelock import FileLock
+
+    from course_utils.authoring.library import CourseError
+    from course_utils.authoring.slides import javascript
+
+    with FileLock(tmp_path_factory.getbasetemp().parent / "npm.lock"):
+        try:
+            return javascript.install(Path(__file__).parents[1] / "web")
+        except CourseError as error:
+            pytest.skip(str(error))

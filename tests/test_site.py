@@ -7,10 +7,11 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from course_utils.authoring.cli import main
+from course_utils.authoring.form.ledger import claim_sources
 from course_utils.authoring.library import CourseError
 from course_utils.authoring.site import pages, stage
 from course_utils.authoring.site.docstrings import inline, to_rst
-from course_utils.authoring.stored import claim_sources, read_claim, stored_claims
+from course_utils.authoring.stored import read_claim, stored_claims
 
 CLAIM = "[05.3 holds] keeps <q>: the mean square: measured 0.98 ± 0.1 (95 %, n = 5), expected 1, within 5 %"
 FIRST = "# 5 · Start\n\n**Question.** Which start?\n\n**You need:** 04. **Time:** a minute\non two cores.\n\nAnd more."

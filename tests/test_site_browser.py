@@ -14,10 +14,7 @@ import pytest
 pytest.importorskip("sphinx", reason="the docs extra is not installed")
 pytest.importorskip("playwright", reason="the slides extra is not installed")
 
-from course_utils.authoring.library import CourseError
 from course_utils.authoring.site.make import make_site
-from course_utils.authoring.slides import javascript
-from course_utils.authoring.slides.browser import browser
 
 ROOT = Path(__file__).parents[1]
 PAGES = ["index.html", "ledger.html", "sources.html", "benchmarks.html", "api/optimizers.html",
@@ -35,18 +32,14 @@ class Quiet(SimpleHTTPRequestHandler):
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory, worker_id):
+def site(packages, tmp_path_factory, worker_id):
     """The website; the worker that comes first builds it for the others."""
     from filelock import FileLock
 
     alone = worker_id == "master"
     shared = tmp_path_factory.mktemp("site") if alone else tmp_path_factory.getbasetemp().parent
-    with FileLock(shared / "npm.lock"):
+    with FileLock(shared / "site.lock"):
         if not (shared / "site").exists():
-            try:
-                javascript.install(ROOT / "web")
-            except CourseError as error:
-                pytest.skip(str(error))
             assert make_site(ROOT, shared / "site") >= 40
     return shared / "site"
 
@@ -70,17 +63,9 @@ def served(site):
     server.server_close()
 
 
-@pytest.fixture(scope="module")
-def running():
-    with browser() as found:
-        if found is None:
-            pytest.skip("no Chromium, Chrome or Edge on this machine")
-        yield found
-
-
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_pages_ask_nobody_and_have_no_barriers(site, served, running, scheme):
-    axe = (ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
+def test_pages_ask_nobody_and_have_no_barriers(served, running, packages, scheme):
+    axe = (packages / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
     context = running.new_context(color_scheme=scheme, viewport={"width": 1400, "height": 900})
     page, complaints, found = context.new_page(), [], {}
     page.on("console", lambda m: complaints.append(m.text) if m.type in ("error", "warning") else None)

@@ -7,16 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from course_utils.authoring.library import CourseError
-
 pytest.importorskip("playwright", reason="the slides extra is not installed")
 
-from course_utils.authoring.slides import javascript
-from course_utils.authoring.slides.browser import browser, print_pdf
+from course_utils.authoring.slides.browser import print_pdf
 from course_utils.authoring.slides.deck import write_deck
 
 ROOT = Path(__file__).parents[1]
 WEB = ROOT / "web"
+pytestmark = pytest.mark.usefixtures("packages")
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 MEASURE = """() => [...document.querySelectorAll(".slides > section")].map((slide) => {
   const display = slide.style.display;
@@ -60,26 +58,6 @@ BARRIERS = """async () => {
 }"""
 
 
-@pytest.fixture(scope="module")
-def running():
-    with browser() as found:
-        if found is None:
-            pytest.skip("no Chromium, Chrome or Edge on this machine")
-        yield found
-
-
-@pytest.fixture(scope="module", autouse=True)
-def packages(tmp_path_factory, worker_id):
-    """Install the packages; two workers would be in each other's way."""
-    from filelock import FileLock
-
-    try:
-        with FileLock(tmp_path_factory.getbasetemp().parent / "npm.lock"):
-            javascript.install(WEB)
-    except CourseError as error:
-        pytest.skip(str(error))
-
-
 @pytest.fixture
 def page(running):
     """A page that notes what it asks for and what it complains about."""
@@ -118,11 +96,11 @@ def test_a_deck_is_whole_and_fits(notebook, page, running, tmp_path):
 
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
-def test_a_deck_has_no_barriers(notebook, page, tmp_path):
+def test_a_deck_has_no_barriers(notebook, page, packages, tmp_path):
     deck = tmp_path / "deck.html"
     write_deck(notebook, deck, web=WEB)
     open_deck(page, deck)
-    page.evaluate((WEB / "node_modules" / "axe-core" / "axe.min.js").read_text(encoding="utf-8"))
+    page.evaluate((packages / "axe-core" / "axe.min.js").read_text(encoding="utf-8"))
     for slide in page.evaluate(SAMPLE):
         page.evaluate("(slide) => { location.hash = `#/${slide}` }", slide)
         page.wait_for_selector(f".slides > section:nth-child({slide + 1}).present")

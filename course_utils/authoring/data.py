@@ -18,7 +18,8 @@ _PROBE = """
 import json, sys
 from course_utils.datasets import NAMES, DatasetUnavailableError, load
 there = {}
-for name in set(sys.argv[1:] or NAMES) & set(NAMES):  # a name that does not exist is for the notebook to report
+wanted = sys.argv[1:] or NAMES  # a name that does not exist is for the notebook to report
+for name in filter(wanted.__contains__, NAMES):
     try:
         load(name, download=False)
         there[name] = True

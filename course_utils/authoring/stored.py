@@ -1,11 +1,9 @@
 """What the stored outputs of a notebook say of its claims."""
 
-import ast
 import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from course_utils.authoring.form.base import parse
 from course_utils.authoring.library import Notebook
 
 _PRINTED = re.compile(
@@ -37,16 +35,3 @@ def stored_claims(notebook: Notebook) -> Iterator[StoredClaim]:
             claim = read_claim(output.get("data", {}).get("text/plain", ""))
             if claim is not None:
                 yield claim
-
-
-def claim_sources(notebook: Notebook) -> dict[str, str]:
-    """Return claim id -> the `source=` of its check, where it has one written out."""
-    sources = {}
-    for cell in notebook.cells:
-        tree = parse(cell.source) if cell.cell_type == "code" else None
-        for call in ast.walk(tree) if tree else ():
-            if isinstance(call, ast.Call) and getattr(call.func, "id", "") == "check" and call.args:
-                named = {keyword.arg: keyword.value for keyword in call.keywords}.get("source")
-                if isinstance(named, ast.Constant) and isinstance(call.args[0], ast.Constant):
-                    sources[str(call.args[0].value)] = str(named.value)
-    return sources

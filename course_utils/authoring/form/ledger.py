@@ -60,6 +60,16 @@ def claim_rows(notebook: Notebook) -> Iterator[tuple[str, str]]:
             yield ast.literal_eval(call.args[0]), row
 
 
+def claim_sources(notebook: Notebook) -> dict[str, str]:
+    """Return claim id -> the `source=` of its check, where it has one written out."""
+    sources = {}
+    for _, call in _claims(notebook):
+        for keyword in call.keywords:
+            if keyword.arg == "source" and isinstance(keyword.value, ast.Constant):
+                sources[ast.literal_eval(call.args[0])] = str(keyword.value.value)
+    return sources
+
+
 def _is_foreign(owner: str, number: str) -> bool:
     return owner != number and number < _FIRST_COLLECTION
 

@@ -54,9 +54,5 @@ def _marked(part: str) -> str:
 
 
 def _escaped(text: str) -> str:
-    text = (
-        re.sub(r"(?<!^)(?<!\\)([*|])", r"\\\1", text)
-        if text.startswith("* ")
-        else re.sub(r"([*|])", r"\\\1", text)
-    )
+    text = re.sub(r"([*|])", r"\\\1", text)
     return re.sub(r"(?<=\w)_(?!\w)", r"\\_", text)

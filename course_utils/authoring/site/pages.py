@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 import course_utils
 from course_utils.authoring.coverage import Row, state_of
-from course_utils.authoring.form.ledger import claim_rows
+from course_utils.authoring.form.ledger import claim_rows, claim_sources
 from course_utils.authoring.library import Notebook
-from course_utils.authoring.stored import StoredClaim, claim_sources, stored_claims
+from course_utils.authoring.stored import StoredClaim, stored_claims
 
 _VERDICTS = {"by a claim": "answered by a claim", "by a cell": "answered by a cell"}
 
@@ -49,8 +49,7 @@ def lesson_of(stem: str, notebook: Notebook) -> Lesson:
 
 def _after(label: str, text: str) -> str:
     """Return the sentences behind a label in bold, up to the next label or paragraph."""
-    found = re.search(rf"\*\*{label}\.\*\*\s*(.*?)(?=\s*\*\*\w[\w ]*[.:]\*\*|\n\n|\Z)", text, re.DOTALL)
-    found = found or re.search(rf"\*\*{label}:\*\*\s*(.*?)(?=\s*\*\*\w|\n\n|\Z)", text, re.DOTALL)
+    found = re.search(rf"\*\*{label}[.:]\*\*\s*(.*?)(?=\s*\*\*\w[\w ]*[.:]\*\*|\n\n|\Z)", text, re.DOTALL)
     return " ".join(found[1].split()) if found else ""
 
 
@@ -83,7 +82,7 @@ def ledger_page(lessons: Sequence[Lesson]) -> str:
         "The ledger",
         f"Every number in the course is one of these {len(body):,} claims. They were measured by the run whose outputs "
         "are stored, on a CPU; `course run` measures them again, and fails if one does not hold.",
-        _table(heads, body, raw=1),
+        _table(heads, body, raw=[0]),
     )
 
 
@@ -107,7 +106,7 @@ def sources_page(rows: Iterable[Row], lessons: Sequence[Lesson]) -> str:
         "The sources",
         "The course stands on four sources: a tutorial (S0), a slide deck (S1), lecture notes (S2) and a lecture unit "
         f"(S3). These are their {len(body)} teachable statements, each with the claims that answer it.",
-        _table(heads, body, raw=0, raw_columns=(3,)),
+        _table(heads, body, raw=[3]),
     )
 
 
@@ -163,19 +162,16 @@ def _link(address: str, label: str) -> str:
     return f'<a href="{html.escape(address)}">{html.escape(label)}</a>'
 
 
-def _table(
-    heads: Sequence[str], body: Iterable[Sequence[str]], *, raw: int = 0, raw_columns: Sequence[int] = ()
-) -> str:
-    """Return an HTML table; a head that ends with * gets a filter, the first `raw` and the raw columns are HTML."""
+def _table(heads: Sequence[str], body: Iterable[Sequence[str]], *, raw: Sequence[int] = ()) -> str:
+    """Return an HTML table; a head that ends with * gets a filter, the columns `raw` are HTML already."""
     head = "".join(
         f'<th scope="col"{" data-filter" if name.endswith("*") else ""}>{name.rstrip("*")}</th>'
         for name in heads
     )
-    kept = {*range(raw), *raw_columns}
     lines = [
         f'<div class="ledger-frame" tabindex="0"><table class="ledger"><thead><tr>{head}</tr></thead><tbody>'
     ]
     for row in body:
-        cells = (cell if index in kept else html.escape(cell) for index, cell in enumerate(row))
+        cells = (cell if index in raw else html.escape(cell) for index, cell in enumerate(row))
         lines.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
     return "\n".join([*lines, "</tbody></table></div>"])

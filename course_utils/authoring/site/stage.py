@@ -16,8 +16,8 @@ _MATHJAX = "mathjax/es5/tex-svg-full.js"
 _FIRST_COLLECTION = "90"
 
 
-def stage(root: Path, folder: Path, *, modules: Path) -> int:
-    """Fill `folder`, which is emptied first, and return the number of notebooks.
+def stage(root: Path, folder: Path, *, modules: Path) -> None:
+    """Fill `folder`, which is emptied first.
 
     Args:
         root: of the repository.
@@ -41,7 +41,6 @@ def stage(root: Path, folder: Path, *, modules: Path) -> int:
     _write(folder / "benchmarks.md", pages.benchmarks_page(root / "benchmarks" / "results" / "latest.json"))
     _write(folder / "index.md", _landing(folder, notebooks, lessons, reference))
     shutil.copy(modules / _MATHJAX, folder / "_static" / "tex-svg-full.js")
-    return len(notebooks)
 
 
 def _write(path: Path, text: str) -> None:
@@ -80,11 +79,11 @@ def _landing(
 
 def _picture(notebook: Notebook, cell_id: str, target: Path) -> str:
     """Write the figure of a cell to a file, and return its alternative text."""
-    for cell in notebook.cells:
-        for output in cell.get("outputs", []) if cell.id == cell_id else ():
-            if "image/png" in output.get("data", {}):
-                target.write_bytes(base64.b64decode(output["data"]["image/png"]))
-                return str(output["metadata"]["image/png"]["alt"])
+    outputs = [output for cell in notebook.cells if cell.id == cell_id for output in cell.get("outputs", [])]
+    for output in outputs:
+        if "image/png" in output.get("data", {}):
+            target.write_bytes(base64.b64decode(output["data"]["image/png"]))
+            return str(output["metadata"]["image/png"]["alt"])
     raise CourseError(
         f"The first page shows the figure of cell {cell_id}, which has none; name another in stage.py."
     )

@@ -14,8 +14,8 @@ from typing import Any
 from course_utils.authoring.library import Notebook, tags_of
 from course_utils.authoring.slides.prose import Piece, pieces_of, visible_length
 
-CODE_LINES = {"derive": 14}  # of code that IS the lesson; a longer input is for reading, not for a screen
-FEW_LINES = 7  # of any other
+LESSON_LINES = 14  # of code that IS the lesson; a longer input is for reading, not for a screen
+CODE_LINES = 7  # of any other
 OUTPUT_LINES = 12
 CLAIMS = 3  # of one cell; the others are said
 FIGURE_SIZE = (1120, 400)  # pixels that a figure may take beside a heading and a claim
@@ -64,7 +64,7 @@ def _blocks(cell: Any, tags: Sequence[str]) -> Iterator[Block]:
     outputs = list(_outputs(cell))
     hides_code = "claim" in tags or "hide-input" in tags or any(b.kind == "figure" for b in outputs)
     source = cell.source.replace("  # fmt: skip", "")
-    limit = max([CODE_LINES.get(tag, FEW_LINES) for tag in tags], default=FEW_LINES)
+    limit = LESSON_LINES if "derive" in tags else CODE_LINES
     if not hides_code and len(source.splitlines()) <= limit:
         yield Block("code", source, _height("code", len(source.splitlines())))
     claims = 0
@@ -100,7 +100,7 @@ def _outputs(cell: Any) -> Iterator[Block]:
     for output in cell.get("outputs", []):
         data = output.get("data", {})
         if "image/png" in data:
-            _, height = _fit(_png_size(data["image/png"]))
+            height = _shown_height(*_png_size(data["image/png"]))
             alt = output.get("metadata", {}).get("image/png", {}).get("alt", "")
             yield Block(
                 "figure", f"data:image/png;base64,{data['image/png'].strip()}", height + _GAP, alt=alt
@@ -123,7 +123,6 @@ def _png_size(encoded: str) -> tuple[int, int]:
     return width, height
 
 
-def _fit(size: tuple[int, int]) -> tuple[float, float]:
-    """Return the size at which a figure is shown: as large as its frame allows."""
-    scale = min(FIGURE_SIZE[0] / size[0], FIGURE_SIZE[1] / size[1])
-    return size[0] * scale, size[1] * scale
+def _shown_height(width: int, height: int) -> float:
+    """Return how tall a figure is shown: as large as its frame allows."""
+    return height * min(FIGURE_SIZE[0] / width, FIGURE_SIZE[1] / height)
