@@ -1,6 +1,7 @@
 # Two commands matter: `make run` executes the course, `make test` checks it. Both make .venv first if it is missing.
 PYTHON ?= python3
 CONSTRAINTS ?= constraints.txt
+INSTALL ?= --editable ".[all]" --constraint $(CONSTRAINTS)
 ifeq ($(OS),Windows_NT)
 BIN := .venv/Scripts
 else
@@ -10,7 +11,7 @@ endif
 # The thread count changes the order of sums, hence the last digits: stored outputs are made and checked with one.
 export OMP_NUM_THREADS := 1
 
-.PHONY: run test lab slides site refresh bench coverage gpu full colab links clean
+.PHONY: run test lab slides site student refresh bench coverage gpu full colab links clean
 
 run: .venv/.stamp            ## execute every notebook into build/executed, two at a time
 	$(BIN)/course run
@@ -22,14 +23,17 @@ test: .venv/.stamp           ## lint, types, unit tests, and every stored output
 	$(BIN)/python -m pytest -n 2
 	$(BIN)/course validate
 
-lab: .venv/.stamp            ## open the notebooks in JupyterLab
-	$(BIN)/jupyter lab notebooks
+lab: .venv/.stamp            ## open the notebooks in JupyterLab, at a page that lists them
+	$(BIN)/jupyter lab notebooks --LabApp.default_url=/lab/tree/START.md --LabApp.app_settings_dir=web/lab --LabApp.workspaces_dir=build/lab
 
 slides: .venv/.stamp         ## lecture slides of every notebook into build/slides: HTML, and PDF where a browser is
 	$(BIN)/course slides
 
 site: .venv/.stamp           ## the website into build/site, from the stored outputs
 	$(BIN)/course site
+
+student: .venv/.stamp        ## the edition without solutions into build/student, from the stored outputs
+	$(BIN)/course student
 
 refresh: .venv/.stamp        ## rewrite the stored outputs from a clean run (a maintainer's act)
 	$(BIN)/course refresh
@@ -49,7 +53,8 @@ full: .venv/.stamp           ## the notebooks that take a data set, on Fashion-M
 	$(BIN)/course run --set dataset=fashion-mnist
 
 colab:                       ## the course with the package versions that Colab has
-	$(MAKE) run CONSTRAINTS=.github/constraints/colab.txt
+	$(MAKE) run CONSTRAINTS=.github/constraints/colab.txt \
+	  INSTALL='--editable ".[run,sweep]" --requirement .github/constraints/colab.txt'
 
 links: .venv/.stamp          ## every link of the notebooks and pages
 	$(BIN)/python -m pip install -q --editable ".[links]"
@@ -57,7 +62,7 @@ links: .venv/.stamp          ## every link of the notebooks and pages
 
 .venv/.stamp: pyproject.toml $(CONSTRAINTS)
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --disable-pip-version-check -q --editable ".[all]" --constraint $(CONSTRAINTS)
+	$(BIN)/python -m pip install --disable-pip-version-check -q $(INSTALL)
 	$(BIN)/python -c "import pathlib; pathlib.Path('.venv/.stamp').touch()"
 
 clean:                       ## remove the environment and everything that was built

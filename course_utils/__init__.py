@@ -1,7 +1,8 @@
 """Why deep networks train: the helper package of the course. Import what you need from its modules, in layers.
 
-0. `_checks` argument errors that teach; `seeding` generators instead of a global seed; `devices` where it runs;
-   `claims` every number is a check; `exercises` checks that say which mistake was made
+0. `_checks` argument errors that teach; `_display` cell or terminal; `_seals` answers locked with themselves;
+   `seeding` generators instead of a global seed; `devices` where it runs; `claims` every number is a check;
+   `exercises` checks that say which mistake was made
 1. `gradcheck` finite differences; `autodiff` reverse mode on NumPy arrays; `initializers` the start; `optimizers` the
    step; `objectives` surfaces with known minima; `normalization` and `regularization` written out; `calibration` does
    a probability mean what it says; `intervals` how sure a comparison is; `datasets` images in memory, hashes checked
@@ -10,7 +11,8 @@
 3. `training` the loop, evaluation, exact resume
 4. `sweeps` many configurations at once, on one machine or a cluster
 
-Beside them: `plotting` draws records and imports none of these; `authoring` is what maintainers run (`course`).
+Beside them: `plotting` draws records and imports none of these; `playgrounds` are figures that answer at once, in a
+notebook or on a page; `authoring` is what maintainers run (`course`).
 """
 
 __version__ = "0.1.0"

@@ -15,6 +15,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from course_utils._display import show
+
 # Student's t, two-sided 95 %, for 1 to 30 degrees of freedom; beyond, the expansion 1.96 + 2.4/df is good to 0.002.
 _T_975 = (
     12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131,
@@ -152,7 +154,7 @@ def check(id: str, statement: str, **band: Any) -> None:
     Takes what `evaluate` takes. Prints one line; in a notebook it shows a green box instead.
     """
     claim = evaluate(id, statement, **band)
-    _show(claim)
+    show(claim)
     if path := os.environ.get("COURSE_CLAIMS"):
         # One write of one line in append mode: notebooks that run side by side do not tear each other's records.
         with open(path, "a", encoding="utf-8") as file:
@@ -230,13 +232,3 @@ def _versions() -> dict[str, str]:
         if name in sys.modules:
             versions[name] = str(sys.modules[name].__version__)
     return versions
-
-
-def _show(claim: Claim) -> None:
-    """Display the record in a notebook, print its line elsewhere."""
-    ipython = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython is not None else None
-    if shell is not None and shell.__class__.__name__ in {"ZMQInteractiveShell", "Shell"}:  # Jupyter, Colab
-        ipython.display.display(claim)  # type: ignore[union-attr]
-    else:
-        print(claim)

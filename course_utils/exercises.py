@@ -1,50 +1,109 @@
 """Which mistake was made? Checks for exercises that answer with a diagnosis instead of "wrong".
 
 An exercise ends with `check_answer(answer, expected, mistakes={...})`. Each mistake is a wrong answer somebody could
-reach, with the hint that helps there.
+reach, with the hint that helps there. In the student edition the same check reads `check_answer(answer, sealed="...")`:
+it knows as much and tells nothing in advance.
 """
 
 import math
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
+
+from course_utils._display import in_notebook, show
+from course_utils._seals import NEAR, seal, unseal
+
+RIGHT = "Right."
+NEARLY = "Nearly: give more digits, or count once more."
+SEAL = "application/vnd.course.seal"  # the mime type under which a check leaves its seal in the stored output
 
 
 class WrongAnswer(AssertionError):
     """The answer is not right yet; the message says what is known about why."""
 
 
+class Right(NamedTuple):
+    """A right answer, displayed as "Right."; the student edition is made from the seal beside it."""
+
+    sealed: str
+
+    def __repr__(self) -> str:
+        return RIGHT
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        return {"text/plain": RIGHT, SEAL: self.sealed}
+
+
 def check_answer(
     answer: Any,
-    expected: Any,
+    expected: Any = None,
     *,
     mistakes: Mapping[str, Any] | None = None,
     rtol: float = 1e-6,
     atol: float = 1e-12,
+    sealed: str | None = None,
 ) -> None:
-    """Print "Right." or raise WrongAnswer with the hint of the mistake that `answer` reproduces.
+    """Show "Right." or raise WrongAnswer with the hint of the mistake that `answer` reproduces.
 
     Args:
-        answer: a number, array or tensor; `...` or None means that nothing was filled in yet.
+        answer: a number, array or tensor; `...` or None, also inside a list, means that nothing was filled in yet.
         expected: the right value, same shape.
         mistakes: hint -> the value that this mistake leads to. The first that agrees is reported.
         rtol: relative tolerance of the comparison, chosen for float64 formulas.
         atol: absolute tolerance.
+        sealed: right value, mistakes and tolerances in the form of the student edition, instead of the four above.
+
+    Raises:
+        WrongAnswer: if the answer is not right.
+        ValueError: if there is neither `expected` nor `sealed`, or the seal is damaged.
     """
-    if answer is None or answer is ...:
+    if _unfilled(answer):
         raise WrongAnswer("Nothing filled in yet: replace the ... above by your answer.")
-    if _agrees(answer, expected, rtol, atol):
-        print("Right.")
+    if sealed is not None:
+        _check_sealed(answer, sealed)
         return
-    for hint, wrong in (mistakes or {}).items():
+    if expected is None:
+        raise ValueError("check_answer needs expected=... or sealed=..., got neither.")
+    mistakes = mistakes or {}
+    if not _agrees(answer, expected, rtol, atol):
+        raise WrongAnswer(_diagnosis(answer, expected, mistakes, rtol, atol))
+    if in_notebook():
+        texts = {RIGHT: _array(expected)} | {hint: _array(wrong) for hint, wrong in mistakes.items()}
+        show(Right(seal(texts, near=NEARLY, shape=np.shape(_array(expected)), rtol=rtol, atol=atol)))
+    else:
+        print(RIGHT)
+
+
+def _check_sealed(answer: Any, sealed: str) -> None:
+    text, shape = unseal(_array(answer), sealed)
+    if text == RIGHT:
+        print(RIGHT)
+        return
+    raise WrongAnswer(f"Not yet. {text}" if text else _about_shape(answer, shape) or "Not yet.")
+
+
+def _diagnosis(answer: Any, expected: Any, mistakes: Mapping[str, Any], rtol: float, atol: float) -> str:
+    for hint, wrong in mistakes.items():
         if _agrees(answer, wrong, rtol, atol):
-            raise WrongAnswer(f"Not yet. {hint}")
-    got, want = np.shape(_array(answer)), np.shape(_array(expected))
-    if got != want:
-        raise WrongAnswer(f"Not yet: the shape is {got}, it should be {want}.")
+            return f"Not yet. {hint}"
+    if _agrees(answer, expected, NEAR, atol):
+        return f"Not yet. {NEARLY}"
+    if about_shape := _about_shape(answer, np.shape(_array(expected))):
+        return about_shape
     ratio = _common_ratio(_array(answer), _array(expected))
-    raise WrongAnswer("Not yet." + (f" You are off by a factor of {ratio:.4g} everywhere." if ratio else ""))
+    return "Not yet." + (f" You are off by a factor of {ratio:.4g} everywhere." if ratio else "")
+
+
+def _about_shape(answer: Any, shape: tuple[int, ...]) -> str:
+    got = np.shape(_array(answer))
+    return f"Not yet: the shape is {got}, it should be {shape}." if got != shape else ""
+
+
+def _unfilled(answer: Any) -> bool:
+    if isinstance(answer, Sequence) and not isinstance(answer, str):
+        return any(map(_unfilled, answer))
+    return answer is None or answer is ...
 
 
 def _array(value: Any) -> np.ndarray[Any, np.dtype[np.float64]]:

@@ -38,7 +38,7 @@ html_theme_options = {
     "use_fullscreen_button": False,
 }
 copybutton_exclude = ".linenos, .gp, .go"
-exclude_patterns = ["README.md"]
+exclude_patterns = ["README.md", "student"]  # the copies to download are no pages
 
 
 def setup(app):

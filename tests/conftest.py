@@ -18,6 +18,12 @@ from course_utils.seeding import make_generator
 torch.set_num_threads(1)
 
 PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+# What axe-core, once it is in the page, holds against it, of serious or critical impact.
+BARRIERS = """async () => {
+  const { violations } = await axe.run(document, { resultTypes: ["violations"] });
+  return violations.filter(({ impact }) => impact === "serious" || impact === "critical")
+    .map(({ id, nodes }) => `${id}: ${nodes[0].html.slice(0, 160)}`);
+}"""
 ALT = "a single grey point, which stands for a figure"
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from course_utils.exercises import WrongAnswer, check_answer, error_of
+from course_utils.exercises import SEAL, WrongAnswer, check_answer, error_of
 
 W = np.arange(6.0).reshape(2, 3) + 1
 
@@ -54,3 +54,46 @@ def test_expected_zero_has_no_common_factor():
 def test_name_of_an_error_is_returned_and_the_lack_of_one_as_well():
     assert error_of(lambda: 1 / 0) == "ZeroDivisionError"
     assert error_of(lambda: None) == "no error"
+
+
+def test_a_rounded_answer_is_called_nearly_right():
+    with pytest.raises(WrongAnswer, match=r"^Not yet\. Nearly: give more digits"):
+        check_answer(0.7071, 2**-0.5)
+
+
+# In the student edition
+
+
+@pytest.fixture
+def sealed(monkeypatch):
+    """Return the seal that a check leaves in a notebook."""
+    shown = []
+    monkeypatch.setattr("course_utils.exercises.in_notebook", lambda: True)
+    monkeypatch.setattr("course_utils.exercises.show", shown.append)
+    check_answer(W, W, mistakes={"The sign is flipped.": -W})
+    (right,) = shown
+    assert repr(right) == "Right."
+    assert right._repr_mimebundle_() == {"text/plain": "Right.", SEAL: right.sealed}
+    return right.sealed
+
+
+def test_a_sealed_check_knows_the_answer_and_the_mistakes(sealed, capsys):
+    check_answer(W + 1e-7, sealed=sealed)
+    assert capsys.readouterr().out == "Right.\n"
+    with pytest.raises(WrongAnswer, match=r"^Not yet\. The sign is flipped\.$"):
+        check_answer(-W, sealed=sealed)
+    with pytest.raises(WrongAnswer, match=r"^Not yet\.$"):
+        check_answer(W + 1, sealed=sealed)
+    with pytest.raises(WrongAnswer, match=r"shape is \(3, 2\), it should be \(2, 3\)"):
+        check_answer(W.T, sealed=sealed)
+
+
+@pytest.mark.parametrize("nothing", [None, ..., [1.0, ...], [[..., 2.0]]])
+def test_an_unfilled_answer_is_told_so_by_a_sealed_check(sealed, nothing):
+    with pytest.raises(WrongAnswer, match="Nothing filled in yet"):
+        check_answer(nothing, sealed=sealed)
+
+
+def test_a_check_without_expected_value_and_seal_is_refused():
+    with pytest.raises(ValueError, match=r"needs expected=\.\.\. or sealed=\.\.\., got neither"):
+        check_answer(1.0)

@@ -125,6 +125,16 @@ def test_unstable_outputs_are_accepted_where_they_are_not_compared(notebook, fou
     assert found(notebook) == []
 
 
+def test_the_program_of_a_figure_is_no_result(notebook, found):
+    program = "<div>fine</div><script>\n// see 26.2.11, 0xd256d193\n</script>"
+    notebook.cells[MEASURE].outputs = nbformat.from_dict(
+        [{"output_type": "display_data", "data": {"text/html": program}, "metadata": {}}]
+    )
+    assert found(notebook) == []
+    notebook.cells[MEASURE].outputs[0].data["text/html"] += "<p>version 26.2.11</p>"
+    assert len(found(notebook)) == 1
+
+
 def test_headings_in_fenced_code_and_solutions_in_prose_are_accepted(notebook, found):
     notebook.cells[
         8

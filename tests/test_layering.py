@@ -16,7 +16,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 PACKAGE = REPOSITORY / "course_utils"
 
 LAYERS = (
-    {"_checks"},  # the ground: needed by its own layer
+    {"_checks", "_display", "_seals"},  # the ground
     {"seeding", "devices", "claims", "exercises"},
     {
         "gradcheck", "autodiff", "initializers", "optimizers", "objectives", "datasets",
@@ -29,7 +29,18 @@ LAYERS = (
 LEVEL = {module: level for level, layer in enumerate(LAYERS) for module in layer}
 BESIDE = {
     "plotting": set(),
-    "authoring": {"claims", "seeding"},
+    "playgrounds": {  # figures that move: they draw what the layers below compute, and nothing imports them
+        "_checks",
+        "seeding",
+        "initializers",
+        "objectives",
+        "optimizers",
+        "models",
+        "probes",
+        "landscapes",
+        "plotting",
+    },
+    "authoring": {"claims", "exercises", "seeding"},
 }  # module beside the layers -> what it may import
 
 # What takes long to import, or is not there in the base install; each is imported in the function that needs it.

@@ -27,7 +27,7 @@ def displayed(monkeypatch):
     import IPython.display
 
     shown = []
-    monkeypatch.setattr(IPython.display, "display", shown.append)
+    monkeypatch.setattr(IPython.display, "display", lambda image, metadata: shown.append((image, metadata)))
     return shown
 
 
@@ -35,9 +35,9 @@ def test_shown_figure_is_a_png_with_its_alternative_text_and_is_closed(displayed
     ax = new_axes()
     ax.plot([1, 2], [3, 5])
     show(ax, alt="A line that rises from 3 to 5.")
-    data, metadata = displayed[0]._repr_mimebundle_()
-    assert metadata["image/png"]["alt"] == "A line that rises from 3 to 5."
-    assert len(data["image/png"]) > 1000
+    ((image, metadata),) = displayed
+    assert metadata == {"image/png": {"alt": "A line that rises from 3 to 5."}}
+    assert len(image.data) > 1000
     assert plt.get_fignums() == []
 
 

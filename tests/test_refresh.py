@@ -47,9 +47,8 @@ def test_failing_notebook_is_left_untouched_and_the_command_fails(refreshed):
     assert untouched
     assert (exit_code, second_exit_code) == (1, 0)
     assert "FAILED 02_bad: cell 2: ZeroDivisionError" in output
-    assert sorted(file.name for file in files) == ["01_good.ipynb", "02_bad.ipynb"], (
-        "a temporary file was left"
-    )
+    expected = ["01_good.ipynb", "02_bad.ipynb", "START.md"]
+    assert sorted(file.name for file in files) == expected, "a temporary file was left"
 
 
 def test_outputs_are_those_of_the_run_with_counts_from_one(refreshed):

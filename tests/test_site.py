@@ -7,11 +7,13 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from course_utils.authoring.cli import main
+from course_utils.authoring.colab import Publication
 from course_utils.authoring.form.ledger import claim_sources
 from course_utils.authoring.library import CourseError
 from course_utils.authoring.site import pages, stage
 from course_utils.authoring.site.docstrings import inline, to_rst
 from course_utils.authoring.stored import read_claim, stored_claims
+from course_utils.exercises import SEAL
 
 CLAIM = "[05.3 holds] keeps <q>: the mean square: measured 0.98 ± 0.1 (95 %, n = 5), expected 1, within 5 %"
 FIRST = "# 5 · Start\n\n**Question.** Which start?\n\n**You need:** 04. **Time:** a minute\non two cores.\n\nAnd more."
@@ -106,6 +108,29 @@ def test_a_landing_figure_that_is_gone_is_named(tmp_path):
 def test_links_to_the_ledger_file_lead_to_its_page():
     notebook = nbformat.from_dict(new_notebook(cells=[new_markdown_cell("see [S0-001](sources.csv)")]))
     assert "[S0-001](../sources.md)" in stage._as_page(notebook)
+
+
+def test_solutions_and_checks_are_folded_and_seals_left_out():
+    cells = [
+        new_code_cell("factor = 0.5", metadata={"tags": ["solution"]}),
+        new_code_cell("check_answer(factor, 0.5)", metadata={"tags": ["exercise"]}),
+        new_code_cell("factor = ...", metadata={"tags": ["exercise"]}),
+    ]
+    cells[1].outputs = [new_output("display_data", data={"text/plain": "Right.", SEAL: "{}"})]
+    page = stage._as_page(nbformat.from_dict(new_notebook(cells=cells)))
+    solution, check, stub = (cell["metadata"] for cell in json.loads(page)["cells"])
+    assert solution["mystnb"]["code_prompt_show"] == "Show the solution"
+    assert "hide-input" in check["tags"]
+    assert "mystnb" not in stub
+    assert SEAL not in page
+
+
+def test_the_way_to_a_copy_leads_to_colab_where_the_course_is_published():
+    nowhere = Publication("T", "", "v1")
+    assert "<../student/05_x.ipynb>`." in stage._where_to_solve("05_x", nowhere)
+    assert "github/a/b/blob/v1/student/05_x.ipynb" in stage._where_to_solve(
+        "05_x", nowhere._replace(repository="a/b")
+    )
 
 
 # Docstrings

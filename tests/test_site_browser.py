@@ -10,6 +10,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from conftest import BARRIERS
 
 pytest.importorskip("sphinx", reason="the docs extra is not installed")
 pytest.importorskip("playwright", reason="the slides extra is not installed")
@@ -19,11 +20,6 @@ from course_utils.authoring.site.make import make_site
 ROOT = Path(__file__).parents[1]
 PAGES = ["index.html", "ledger.html", "sources.html", "benchmarks.html", "api/optimizers.html",
          "notebooks/04_vanishing_and_exploding.html", "notebooks/08_optimizers.html"]  # fmt: skip
-BARRIERS = """async () => {
-  const { violations } = await axe.run(document, { resultTypes: ["violations"] });
-  return violations.filter(({ impact }) => impact === "serious" || impact === "critical")
-    .map(({ id, nodes }) => `${id}: ${nodes[0].html.slice(0, 160)}`);
-}"""
 
 
 class Quiet(SimpleHTTPRequestHandler):

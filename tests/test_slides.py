@@ -166,6 +166,16 @@ def test_a_figure_fills_its_frame_and_keeps_its_alternative_text():
     assert 'alt="two panels"' in render(wide)
 
 
+def test_a_playground_stays_alive_on_a_slide_that_has_room_for_nothing_else():
+    html = '<div class="playground" data-state="{}"></div>\n<script type="module">\n</script>'
+    playground = new_output("execute_result", data={"text/html": html, "text/plain": "<HTML object>"})
+    before = markdown("Turn it.", role="subslide")
+    made = blocks(before, code("HTML(as_html('optimizer'))", [playground]))
+    assert [block.kind for block in made] == ["prose", "live"]
+    assert render(made[1]) == html
+    assert [[block.kind for block in slide.blocks] for slide in pages_of(made)] == [["prose"], ["live"]]
+
+
 def test_the_html_of_a_claim_is_escaped_and_says_its_verdict():
     (block,) = blocks(code("check(...)", [claim(7)], tag="claim"))
     assert render(block).startswith('<p class="claim holds"><b>✓ 06.7</b> a &lt; b')

@@ -44,7 +44,7 @@ MEASURE = """() => [...document.querySelectorAll(".slides > section")].map((slid
 # The title, and the first slide with each kind of piece: all that a deck is made of.
 SAMPLE = """() => {
   const slides = [...document.querySelectorAll(".slides > section")];
-  const kinds = ["prose", "equation", "list", "table", "code", "output", "claim", "figure", "subheading"];
+  const kinds = ["prose", "equation", "list", "table", "code", "output", "claim", "figure", "live", "subheading"];
   const first = kinds.map((kind) => slides.findIndex((slide) => slide.querySelector(`.body > .${kind}`)));
   return [...new Set([0, ...first.filter((slide) => slide >= 0)])];
 }"""
@@ -80,7 +80,7 @@ def open_deck(page, deck):
 def test_a_deck_is_whole_and_fits(notebook, page, running, tmp_path):
     deck = tmp_path / f"{notebook.stem}.html"
     number = write_deck(notebook, deck, web=WEB)
-    assert 20 <= number <= 45
+    assert 25 <= number <= 45
     assert deck.stat().st_size < 2.5e6
     open_deck(page, deck)
     assert page.locator("section.present").bounding_box() == {"x": 0, "y": 0, "width": 1280, "height": 720}

@@ -1,4 +1,4 @@
-"""The `course` command: run, validate, refresh, coverage, new, doctor.
+"""The `course` command: run, validate, refresh, coverage, slides, site, student, new, doctor.
 
 Exit codes: 0 all is well; 1 a notebook, a claim or a stored output fails; 2 the request cannot be met; 130 interrupted.
 """
@@ -79,6 +79,19 @@ def make_parser() -> argparse.ArgumentParser:
     site.add_argument("--output", type=Path, help="folder of the pages (default: build/site)")
     site.set_defaults(command=_site)
 
+    student = commands.add_parser(
+        "student", help="make the edition without solutions, from the stored outputs"
+    )
+    student.add_argument(
+        "notebooks", nargs="*", metavar="NOTEBOOK", help="number, name or path (default: all)"
+    )
+    student.add_argument("--output", type=Path, help="folder of the notebooks (default: build/student)")
+    student.add_argument(
+        "--nbgrader", type=Path, metavar="FOLDER",
+        help="write a course folder for nbgrader instead, solutions included, to grade from",
+    )  # fmt: skip
+    student.set_defaults(command=_student)
+
     new = commands.add_parser("new", help="make a notebook from the form")
     new.add_argument("name", help="such as 10_normalization")
     new.set_defaults(command=_new)
@@ -141,6 +154,7 @@ def _refresh(options: argparse.Namespace) -> int:
     from course_utils.authoring.form import problems
     from course_utils.authoring.refresh import refresh_all
     from course_utils.authoring.report import Watcher, make_console, print_outcomes
+    from course_utils.authoring.start import write_start
 
     root = find_root()
     notebooks = _with_their_data(find_notebooks(options.notebooks, root), options)
@@ -154,6 +168,7 @@ def _refresh(options: argparse.Namespace) -> int:
             on_cell=watcher.on_cell, on_done=watcher.on_done,
         )  # fmt: skip
     print_outcomes(outcomes, console)
+    write_start(root)
     for path, outcome in zip(notebooks, outcomes, strict=True):
         for problem in problems(path) if outcome.holds else ():
             print(f"form: {problem}")
@@ -212,6 +227,20 @@ def _site(options: argparse.Namespace) -> int:
     output = (options.output or root / "build" / "site").resolve()
     pages = make_site(root, output)
     print(f"{pages} pages; open {os.path.relpath(output / 'index.html')}")
+    return 0
+
+
+def _student(options: argparse.Namespace) -> int:
+    from course_utils.authoring.colab import read_publication
+    from course_utils.authoring.student.make import make_assignments, make_student
+
+    root = find_root()
+    notebooks = find_notebooks(options.notebooks, root)
+    if options.nbgrader:
+        make_assignments(notebooks, options.nbgrader.resolve(), say=print)
+        return 0
+    output = (options.output or root / "build" / "student").resolve()
+    make_student(notebooks, output, publication=read_publication(root), say=print)
     return 0
 
 

@@ -146,7 +146,7 @@ def show(figure: Figure | Axes, *, alt: str) -> None:
     if len(alt.strip()) < 20:
         raise ValueError(f"alt must describe the figure in a sentence of 20 or more characters, got {alt!r}.")
     fig = figure.figure if isinstance(figure, Axes) else figure
-    display(Image(_png(fig.figure), alt=alt))
+    display(Image(_png(fig.figure)), metadata={"image/png": {"alt": alt}})  # IPython 7's Image takes no alt
     plt.close(fig.figure)
 
 

@@ -44,6 +44,8 @@ for (const table of document.querySelectorAll("table.ledger")) {
 
 // The theme's search button names itself "Search" and shows "Search Ctrl+K": what is read aloud is what is shown.
 for (const button of document.querySelectorAll(".search-button__button")) button.removeAttribute("aria-label");
+// So does that of a folded cell.
+for (const button of document.querySelectorAll("details.hide > summary")) button.removeAttribute("aria-label");
 
 // A formula that is wider than the page can be scrolled: by keyboard too.
 window.addEventListener("load", async () => {

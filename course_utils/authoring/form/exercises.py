@@ -13,7 +13,7 @@ from course_utils.authoring.form.outputs import texts
 from course_utils.authoring.library import Notebook, tags_of
 
 MIN_LINE = 12  # characters: a shorter line ("return x") says nothing about the answer
-_CHECK = "check_answer("
+CHECK = "check_answer("
 _SAYS_SOLUTION = re.compile(
     r"^[ \t]*(?:#+\s*(?:[\d.]+\s*)?solutions?\b|#+\s.*\bexercise.*\bsolutions?\b"
     r"|(?:\*\*|__|<summary>)?solutions?\s*(?:\*\*|__|:|</summary>|$))",
@@ -28,8 +28,8 @@ def stubs_without_solution(notebook: Notebook) -> Iterator[Finding]:
     code = [(index, cell) for index, cell in enumerate(notebook.cells) if cell.cell_type == "code"]
     previous = ""
     for place, (index, cell) in enumerate(code):
-        kind = _kind(cell)
-        following = _kind(code[place + 1][1]) if place + 1 < len(code) else ""
+        kind = kind_of(cell)
+        following = kind_of(code[place + 1][1]) if place + 1 < len(code) else ""
         if kind == "stub":
             if not _has_ellipsis(cell.source):
                 yield Finding(index, "a stub leaves a `...` to be filled in", "put ... where the answer goes")
@@ -42,13 +42,14 @@ def stubs_without_solution(notebook: Notebook) -> Iterator[Finding]:
         previous = kind
 
 
-def _kind(cell: Notebook) -> str:
+def kind_of(cell: Notebook) -> str:
+    """Return "stub", "solution", "check", or "" for every other cell."""
     tags = tags_of(cell)
     if "solution" in tags:
         return "solution"
-    if "exercise" not in tags:
+    if "exercise" not in tags or cell.cell_type != "code":
         return ""
-    return "check" if _CHECK in cell.source else "stub"
+    return "check" if CHECK in cell.source else "stub"
 
 
 def _has_ellipsis(source: str) -> bool:

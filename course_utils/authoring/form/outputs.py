@@ -30,6 +30,7 @@ _UNSTABLE = {
     "memory addresses": re.compile(r"\b0x[0-9a-f]{6,}\b"),
 }
 _HTML_TAG = re.compile(r"</?\w+(?:\s+[\w-]+=(?:\"[^\"]*\"|'[^']*'))*\s*/?>")  # and not <f at 0x7f...>
+_PROGRAM = re.compile(r"<(script|style)\b.*?</\1>", re.DOTALL)  # of a playground: it is no result
 _IMAGE = re.compile(r"!\[(?P<alt>[^\]]*)\]\(")
 _IMG = re.compile(r"<img\b(?P<attributes>[^>]*)>", re.IGNORECASE)
 _ALT = re.compile(r"\balt\s*=\s*([\"'])(?P<alt>.*?)\1", re.IGNORECASE | re.DOTALL)
@@ -90,7 +91,7 @@ def unstable_outputs(notebook: Notebook) -> Iterator[Finding]:
     for index, output in _outputs(notebook):
         if "nbval-ignore-output" in tags_of(notebook.cells[index]):
             continue
-        words = "\n".join(_HTML_TAG.sub(" ", text) for text in texts(output))
+        words = "\n".join(_HTML_TAG.sub(" ", _PROGRAM.sub(" ", text)) for text in texts(output))
         for kind, pattern in _UNSTABLE.items():
             if match := pattern.search(words):
                 yield Finding(

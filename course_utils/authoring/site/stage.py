@@ -6,14 +6,19 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+from course_utils.authoring.colab import Publication, address, read_publication
 from course_utils.authoring.coverage import read_ledger
-from course_utils.authoring.library import CourseError, Notebook, find_notebooks, read_notebook
+from course_utils.authoring.form.exercises import kind_of
+from course_utils.authoring.library import CourseError, Notebook, find_notebooks, read_notebook, tags_of
 from course_utils.authoring.site import pages
 from course_utils.authoring.site.pages import Lesson
+from course_utils.authoring.student.make import FOLDER, make_student
+from course_utils.exercises import SEAL
 
 _LANDING = ("09_loss_surfaces", "65a27577")  # notebook and cell of the figure on the first page
 _MATHJAX = "mathjax/es5/tex-svg-full.js"
 _FIRST_COLLECTION = "90"
+_FOLDED = {"solution": "the solution", "check": "the check, with the answer"}
 
 
 def stage(root: Path, folder: Path, *, modules: Path) -> None:
@@ -28,7 +33,11 @@ def stage(root: Path, folder: Path, *, modules: Path) -> None:
     shutil.copytree(root / "site", folder)
     notebooks = {path.stem: read_notebook(path) for path in find_notebooks([], root)}
     lessons = [pages.lesson_of(stem, notebook) for stem, notebook in notebooks.items()]
+    publication = read_publication(root)
+    copies = folder / "student"
+    make_student(find_notebooks([], root), copies, publication=publication, say=lambda line: None)
     for stem, notebook in notebooks.items():
+        notebook.cells[0]["source"] += _where_to_solve(stem, publication)
         _write(folder / "notebooks" / f"{stem}.ipynb", _as_page(notebook))
     reference = pages.reference_pages()
     for name, text in reference.items():
@@ -48,11 +57,26 @@ def _write(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8")
 
 
+def _where_to_solve(stem: str, publication: Publication) -> str:
+    """Return a paragraph that leads to the copy without solutions, here and on Colab."""
+    text = (
+        f"\n\nTo solve the exercises, take {{download}}`the copy without solutions <../student/{stem}.ipynb>`"
+    )
+    if publication.repository:
+        text += f", or [open it on Colab]({address(stem, publication, folder=FOLDER)})"
+    return f"{text}."
+
+
 def _as_page(notebook: Notebook) -> str:
-    """Return a notebook as the site shows it: links to the ledger's file lead to its page."""
+    """Return a notebook as the site shows it: ledger's file -> its page, solutions and checks folded."""
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
             cell["source"] = cell.source.replace("](sources.csv)", "](../sources.md)")
+        if what := _FOLDED.get(kind_of(cell)):
+            cell.metadata["tags"] = [*tags_of(cell), "hide-input"]
+            cell.metadata["mystnb"] = {"code_prompt_show": f"Show {what}", "code_prompt_hide": f"Hide {what}"}
+        for output in cell.get("outputs", []):
+            output.get("data", {}).pop(SEAL, None)  # nothing to be seen
     return json.dumps(notebook)
 
 

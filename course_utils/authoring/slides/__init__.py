@@ -1,5 +1,5 @@
-"""From a notebook to a lecture: one self-contained HTML deck, and its PDF.
+"""From a notebook to a lecture: one self-contained HTML deck, and its PDF. The notebook is the only source.
 
-`lecture` decides what of a notebook is said, `blocks` are its pieces, `paging` lays them on slides, `deck` writes the
-HTML with the JavaScript of `javascript` inside, and `pdf` prints it. The notebook is the only source.
+`blocks` decides what of a notebook is shown, `prose` what of a paragraph, `paging` lays it on slides, `deck` writes the
+HTML with the JavaScript of `javascript` inside, and `browser` prints it; `make` does so for all.
 """

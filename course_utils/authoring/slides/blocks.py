@@ -18,6 +18,8 @@ LESSON_LINES = 14  # of code that IS the lesson; a longer input is for reading, 
 CODE_LINES = 7  # of any other
 OUTPUT_LINES = 12
 CLAIMS = 3  # of one cell; the others are said
+PLAYGROUND = '<div class="playground"'  # how the HTML of one begins
+LIVE_HEIGHT = 680.0  # of a playground: more than a slide has, so that nothing else is put beside it
 FIGURE_SIZE = (1120, 400)  # pixels that a figure may take beside a heading and a claim
 _CHARACTERS = 104  # of body text in a line
 _LINE = {"prose": 36, "list": 36, "table": 37, "code": 25, "output": 22, "claim": 25}
@@ -28,7 +30,8 @@ _GAP = 14  # above every block
 class Block:
     """One piece of a slide."""
 
-    kind: str  # "heading", "prose", "equation", "list", "table", "code", "output", "claim", "figure", or "notes"
+    # "heading", "prose", "equation", "list", "table", "code", "output", "claim", "figure", "live", or "notes"
+    kind: str
     content: str  # Markdown, code, text, HTML or a data URI, by kind
     height: float = 0.0
     alt: str = ""  # of a figure
@@ -62,7 +65,7 @@ def _blocks(cell: Any, tags: Sequence[str]) -> Iterator[Block]:
         yield from (_from_piece(piece) for piece in pieces_of(cell.source))
         return
     outputs = list(_outputs(cell))
-    hides_code = "claim" in tags or "hide-input" in tags or any(b.kind == "figure" for b in outputs)
+    hides_code = "claim" in tags or "hide-input" in tags or any(b.kind in ("figure", "live") for b in outputs)
     source = cell.source.replace("  # fmt: skip", "")
     limit = LESSON_LINES if "derive" in tags else CODE_LINES
     if not hides_code and len(source.splitlines()) <= limit:
@@ -105,6 +108,8 @@ def _outputs(cell: Any) -> Iterator[Block]:
             yield Block(
                 "figure", f"data:image/png;base64,{data['image/png'].strip()}", height + _GAP, alt=alt
             )
+        elif data.get("text/html", "").startswith(PLAYGROUND):
+            yield Block("live", data["text/html"], LIVE_HEIGHT)
         elif data.get("text/plain", "").startswith("[") and "text/html" in data:
             text = data["text/plain"]
             yield Block("claim", text, -(-len(text) // 130) * _LINE["claim"] + 6)

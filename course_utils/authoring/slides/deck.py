@@ -55,6 +55,8 @@ def render(block: Block) -> str:
     """Return the HTML of one block."""
     if block.kind == "figure":
         return f'<img src="{block.content}" alt="{html.escape(block.alt)}">'
+    if block.kind == "live":
+        return block.content
     if block.kind == "code":
         return str(Highlight2HTML()(block.content, language="ipython3"))
     if block.kind == "output":

@@ -1,0 +1,5 @@
+"""From a notebook to an assignment: stubs without their solutions, checks that do not tell the answer.
+
+`assignment` turns a notebook of the course into nbgrader's source form, `release` cuts the solutions out with
+nbgrader's own preprocessors, `make` writes the student edition, or a folder that nbgrader can grade from.
+"""
