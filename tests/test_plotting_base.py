@@ -45,7 +45,7 @@ def test_same_figure_gives_the_same_bytes():
     def draw():
         ax = new_axes()
         ax.plot([1, 2, 4])
-        return _base._png(ax.figure)
+        return _base.png_of(ax.figure)
 
     assert draw() == draw()
     plt.close("all")
@@ -57,7 +57,7 @@ def test_palette_makes_a_figure_smaller_and_moves_no_pixel_far():
     drawn = io.BytesIO()
     with plt.style.context(_base.STYLE):
         ax.figure.savefig(drawn, format="png")
-    stored = _base._png(ax.figure)
+    stored = _base.png_of(ax.figure)
     plt.close("all")
     before, after = (
         np.asarray(Image.open(file).convert("RGB"), dtype=int) for file in (drawn, io.BytesIO(stored))

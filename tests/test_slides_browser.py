@@ -21,7 +21,7 @@ MEASURE = """() => [...document.querySelectorAll(".slides > section")].map((slid
   slide.style.display = "block";
   const frame = slide.getBoundingClientRect(), body = slide.querySelector(".body");
   const prose = slide.cloneNode(true);
-  prose.querySelectorAll(".katex, pre, code, aside").forEach((part) => part.remove());
+  prose.querySelectorAll(".katex, pre, code, aside, script, style").forEach((part) => part.remove());
   const overlaps = [...slide.querySelectorAll(".katex-display")].some((formula) => {
     const tag = formula.querySelector(".katex-tag"), ends = [...formula.querySelectorAll(".katex-html > .katex-base")];
     return tag && ends.at(-1).getBoundingClientRect().right > tag.getBoundingClientRect().left + 1;

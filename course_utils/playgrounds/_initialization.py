@@ -6,7 +6,6 @@ standard normal numbers. `initialization.js` computes the same in the browser, a
 """
 
 import functools
-import io
 import math
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -154,13 +153,13 @@ def mean_squares(activation: str, q: float) -> tuple[float, float]:
 
 
 def poster(state: Mapping[str, Any]) -> tuple[bytes, str]:
-    """Return a PNG of one draw and the prediction, 980 x 400 pixels in 128 colours, and its alternative text.
+    """Return a PNG of one draw and the prediction, 980 x 400 pixels, and its alternative text.
 
     The draw is one of torch's: what the browser draws from the same seed has the same law and not the same numbers.
     """
     from matplotlib import pyplot as plt
 
-    from course_utils.plotting import styled
+    from course_utils.plotting import png_of, styled
 
     measured, predicted = measure(state), predict(state)
 
@@ -171,7 +170,7 @@ def poster(state: Mapping[str, Any]) -> tuple[bytes, str]:
         _draw_layers(backward, ("gradient",), measured, predicted)
         forward.set(title="signal, forward", ylabel="root mean square")
         backward.set(title="gradient, backward", ylabel="")
-        data = _png(figure)
+        data = png_of(figure)
         plt.close(figure)
         return data
 
@@ -208,14 +207,3 @@ def _draw_layers(
         ax.plot(layers, measured[name], marker, color=color, mfc=face, ms=4.5, linestyle="none", label=name)
     ax.set(xlabel="layer (1 = closest to the input)", yscale="log")
     ax.legend(fontsize=10)
-
-
-def _png(figure: Any) -> bytes:
-    """Return the picture with a palette, a third of the size, and without the tag of the release that drew it."""
-    from PIL import Image
-
-    drawn, stored = io.BytesIO(), io.BytesIO()
-    figure.savefig(drawn, format="png", metadata={"Software": None})
-    palette = Image.open(drawn).convert("RGB").quantize(128, dither=Image.Dither.NONE)
-    palette.save(stored, format="png", optimize=True)
-    return stored.getvalue()

@@ -6,7 +6,6 @@ is in units of w^2 / loss; AdaGrad, RMSProp and Adam have divided the gradient b
 of w. One rate for all would let one of the families win whatever the surface is.
 """
 
-import io
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -138,10 +137,10 @@ def paths(state: Mapping[str, Any]) -> dict[str, torch.Tensor]:
 
 
 def poster(state: Mapping[str, Any]) -> tuple[bytes, str]:
-    """Return a PNG of the finished race, 864 x 414 pixels in 256 colours, and its alternative text."""
+    """Return a PNG of the finished race, 864 x 414 pixels, and its alternative text."""
     from matplotlib import pyplot as plt
 
-    from course_utils.plotting import styled
+    from course_utils.plotting import png_of, styled
 
     walked = paths(state)
 
@@ -150,7 +149,7 @@ def poster(state: Mapping[str, Any]) -> tuple[bytes, str]:
         figure, (plane, curve) = plt.subplots(1, 2, figsize=(9.6, 4.6), dpi=90)
         _draw_plane(plane, state, walked)
         _draw_losses(curve, walked)
-        data = _png(figure)
+        data = png_of(figure, kmeans=1)
         plt.close(figure)
         return data
 
@@ -206,21 +205,3 @@ def _draw_losses(ax: Any, walked: Mapping[str, torch.Tensor]) -> None:
     ax.set(xlabel="step", ylabel="loss above its minimum", yscale="log")
     if walked:
         ax.figure.legend(fontsize=9, loc="outside lower center", ncols=7, columnspacing=1.2, handlelength=2.4)
-
-
-def _png(figure: Any) -> bytes:
-    """Return the picture with a palette, a third of the size, and without the tag of the release that drew it.
-
-    Coverage keeps the lines' colours, which are few pixels; the one round of k-means keeps the tints apart.
-    """
-    from PIL import Image
-
-    drawn, stored = io.BytesIO(), io.BytesIO()
-    figure.savefig(drawn, format="png", metadata={"Software": None})
-    palette = (
-        Image.open(drawn)
-        .convert("RGB")
-        .quantize(256, method=Image.Quantize.MAXCOVERAGE, kmeans=1, dither=Image.Dither.NONE)
-    )
-    palette.save(stored, format="png", optimize=True)
-    return stored.getvalue()

@@ -146,24 +146,25 @@ def show(figure: Figure | Axes, *, alt: str) -> None:
     if len(alt.strip()) < 20:
         raise ValueError(f"alt must describe the figure in a sentence of 20 or more characters, got {alt!r}.")
     fig = figure.figure if isinstance(figure, Axes) else figure
-    display(Image(_png(fig.figure)), metadata={"image/png": {"alt": alt}})  # IPython 7's Image takes no alt
+    display(Image(png_of(fig.figure)), metadata={"image/png": {"alt": alt}})  # IPython 7's Image takes no alt
     plt.close(fig.figure)
 
 
-def _png(fig: Any) -> bytes:
+def png_of(figure: Any, *, kmeans: int = 0) -> bytes:
     """Render to PNG bytes with a palette of 256 colours: a third of the size, and no difference that an eye would see.
 
     The software tag is left out: it would change with every Matplotlib release.
+
+    Args:
+        figure: a Matplotlib figure.
+        kmeans: rounds that adapt the palette to how often a colour occurs; one keeps tints of a surface apart.
     """
     from PIL import Image  # Matplotlib brings it
 
     drawn, stored = io.BytesIO(), io.BytesIO()
     with plt.style.context(STYLE):
-        fig.savefig(drawn, format="png")
-    palette = (
-        Image.open(drawn)
-        .convert("RGB")
-        .quantize(256, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
-    )
+        figure.savefig(drawn, format="png")
+    method, dither = Image.Quantize.MAXCOVERAGE, Image.Dither.NONE
+    palette = Image.open(drawn).convert("RGB").quantize(256, method=method, kmeans=kmeans, dither=dither)
     palette.save(stored, format="png", optimize=True)
     return stored.getvalue()

@@ -77,6 +77,8 @@ def _blocks(cell: Any, tags: Sequence[str]) -> Iterator[Block]:
 
 
 def _from_piece(piece: Piece) -> Block:
+    if not piece.shown:  # an aside: it is said
+        return Block("notes", "", said=piece.said)
     if piece.kind == "heading":
         return Block("heading", piece.shown)
     if piece.kind == "equation":
