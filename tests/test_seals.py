@@ -28,6 +28,11 @@ def test_every_value_opens_its_own_text():
     }
 
 
+def test_a_seal_in_one_line_is_the_same_seal():
+    closed = sealed(TEXTS)
+    assert unseal(TEXTS["The sign."], " ".join(closed.split())) == ("The sign.", (3,))
+
+
 def test_no_text_and_no_value_can_be_read_in_a_seal():
     closed = sealed(TEXTS)
     assert not any(word in closed for word in ("Right", "sign", "Exchanged", "Nothing", "2.0", "3.0"))

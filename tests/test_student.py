@@ -67,7 +67,7 @@ def test_a_released_notebook_has_the_lesson_the_stub_and_a_check_that_tells_noth
     assert lesson.outputs == [printed("1\n")]
     assert stub.source == STUB
     assert check.source.startswith("given = 3.0\n#")
-    assert check.source.endswith('check_answer(square(given), sealed="""\n{}\n""")')
+    assert check.source.endswith("check_answer(square(given), sealed='{}')")
     assert stub.outputs == check.outputs == []
 
 
@@ -105,9 +105,9 @@ def test_a_check_keeps_what_its_question_needs_and_drops_what_its_answer_needs()
     source = "\n".join(
         [kept[0], "b = 2", "wrong = a - b", kept[1], "check_answer(g(twice(a)), a + b)", "print(b)"]
     )
-    made = sealed_source(source, "SEAL")
+    made = sealed_source(source, "SEAL\nAND LINE")
     assert made.startswith("\n".join([*kept, "# The answer and the hints are locked"]))
-    assert made.endswith('check_answer(g(twice(a)), sealed="""\nSEAL\n""")')
+    assert made.endswith("check_answer(g(twice(a)), sealed='SEAL AND LINE')")
 
 
 def test_a_published_copy_begins_on_colab_and_links_to_itself(course):

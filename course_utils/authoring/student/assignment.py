@@ -64,7 +64,8 @@ def sealed_source(source: str, seal: str) -> str:
     answer = ast.get_source_segment(source, call.value.args[0])  # type: ignore[attr-defined]
     before = needed_statements(statements[:place], ast.parse(str(answer)).body)
     lines = [ast.get_source_segment(source, statement) or "" for statement in before]
-    return "\n".join([*lines, _LOCKED, f'check_answer({answer}, sealed="""\n{seal}\n""")'])
+    one_line = " ".join(seal.split())  # an editor cuts it off at its edge
+    return "\n".join([*lines, _LOCKED, f"check_answer({answer}, sealed={one_line!r})"])
 
 
 def _is_check(statement: ast.stmt) -> bool:
