@@ -38,7 +38,8 @@ student: .venv/.stamp        ## the edition without solutions into build/student
 refresh: .venv/.stamp        ## rewrite the stored outputs from a clean run (a maintainer's act)
 	$(BIN)/course refresh
 
-bench: .venv/.stamp          ## time our code beside its peers, in one process, as ratios
+bench: .venv/.stamp          ## time our code beside its peers (a missing one is skipped), as ratios
+	-$(BIN)/python -m pip install --disable-pip-version-check -q --editable ".[bench]" --constraint $(CONSTRAINTS)
 	$(BIN)/python benchmarks/run.py
 
 coverage: .venv/.stamp       ## unit tests with branch coverage of course_utils

@@ -3,20 +3,16 @@
 import statistics
 import subprocess
 import sys
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))  # found whether run as a file or imported by run.py
-
-from timing import ratio_of
+from records import Limit, Record
 
 _BODY = """
 import time, torch
 start = time.process_time()
-import course_utils, course_utils.training, course_utils.landscapes, course_utils.initializers
+import course_utils, course_utils.training, course_utils.landscapes, course_utils.curvature, course_utils.sweeps
 print(time.process_time() - start)
 """
 _TORCH = "import time; start = time.process_time(); import torch; print(time.process_time() - start)"
-LIMIT = 0.1  # seconds that our import may add
 
 
 def seconds_of(body: str) -> float:
@@ -31,16 +27,16 @@ def measure(rounds: int = 5) -> dict[str, list[float]]:
     return {"torch": [s[0] for s in seconds], "course_utils": [s[1] for s in seconds]}
 
 
-def rows() -> list[dict[str, object]]:
-    """Return one record: how many times longer torch takes to import than what we add to it."""
+def rows() -> list[Record]:
+    """Return what our import adds."""
     seconds = measure()
-    ratio = ratio_of(seconds, peer="torch", ours="course_utils")
-    goal = statistics.median(seconds["torch"]) / LIMIT
-    return [{"what": "import, on top of torch", "peer": "import torch", "ours": "import course_utils",
-             "ratio": ratio.median, "low": ratio.low, "high": ratio.high,
-             "goal": round(goal, 1)}]  # fmt: skip
+    ours, torch = (statistics.median(seconds[name]) for name in ("course_utils", "torch"))
+    note = (
+        f"[{min(seconds['course_utils']):.3f}, {max(seconds['course_utils']):.3f}]; import torch: {torch:.2f}"
+    )
+    return [Limit("import, on top of import torch", "import course_utils", ours, 0.1, "CPU seconds", note)]
 
 
 if __name__ == "__main__":
-    for name, values in measure().items():
-        print(f"import {name:14} {statistics.median(values):.3f} s CPU")
+    for record in rows():
+        print(record)

@@ -6,7 +6,7 @@ ratio of two timings of the same round sees the same clock speed and the same ca
 
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 
@@ -48,7 +48,7 @@ def interleave(
     return seconds
 
 
-def ratio_of(seconds: Mapping[str, list[float]], *, peer: str, ours: str) -> Ratio:
+def ratio_of(seconds: Mapping[str, Sequence[float]], *, peer: str, ours: str) -> Ratio:
     """Return peer / ours round by round: above 1 where ours is the faster one."""
     ratios = [slow / fast for slow, fast in zip(seconds[peer], seconds[ours], strict=True)]
     return Ratio(statistics.median(ratios), min(ratios), max(ratios))

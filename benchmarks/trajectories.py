@@ -2,21 +2,18 @@
 
 The peer is the usual way (row S0-080): a parameter of two numbers, a forward pass, `backward()`, a step, and a
 record with `.item()`, a hundred times. Ours is `course_utils.landscapes.trajectories`. Both walk the ravine with Adam.
-Run it with OMP_NUM_THREADS=1: `python benchmarks/trajectories.py`.
+The floor is the gradient at every step, without rule and record. Run it with OMP_NUM_THREADS=1:
+`python benchmarks/trajectories.py`.
 """
 
-import sys
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 
 import torch
-from torch import nn
-
-sys.path.insert(0, str(Path(__file__).resolve().parent))  # found whether run as a file or imported by run.py
-
 from optimizer_step import TextbookAdam
-from timing import interleave, ratio_of
+from records import Record, compare, label_of
+from timing import interleave
+from torch import nn
 
 from course_utils.landscapes import trajectories
 from course_utils.objectives import RAVINE
@@ -36,7 +33,7 @@ def walk_one(start: torch.Tensor) -> list[tuple[float, float, float]]:
         loss = RAVINE(w)
         path.append((w[0].item(), w[1].item(), loss.item()))
         w.grad = None
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
     return path
 
@@ -46,34 +43,42 @@ def make_starts(number: int) -> torch.Tensor:
     return 10 * torch.rand(number, 2, generator=make_generator(0), dtype=torch.float64) - 5
 
 
+def only_gradients(number: int) -> None:
+    """Take as many gradients at as many points, and nothing else: the floor of any batched walk."""
+    w = make_starts(number).requires_grad_()
+    for _ in range(NUM_STEPS):
+        values = RAVINE(w)
+        torch.autograd.grad(values, w, torch.ones_like(values))
+
+
+def walk_all(number: int) -> torch.Tensor:
+    """Walk `number` paths at once, with ours."""
+    return trajectories(RULES["Adam"], RAVINE, make_starts(number), [1.0], NUM_STEPS)
+
+
 def measure(rounds: int = 9) -> dict[str, list[float]]:
     """Return CPU seconds per PATH of both ways, one number a round."""
-    walks: dict[str, Callable[[], object]] = {"one at a time": partial(walk_one, make_starts(1)[0])}
+    walks: dict[str, Callable[[], object]] = {"one run at a time": partial(walk_one, make_starts(1)[0])}
     for number in GOALS:
-        walks[str(number)] = partial(
-            trajectories, RULES["Adam"], RAVINE, make_starts(number), [1.0], NUM_STEPS
-        )
+        walks[f"trajectories, {number:,} at once"] = partial(walk_all, number)
+        walks[f"gradients of {number:,}"] = partial(only_gradients, number)
     seconds = interleave(walks, rounds, calls=5)
-    return {
-        name: [s / int(name) if name.isdigit() else s for s in values] for name, values in seconds.items()
-    }
+    paths = [1, *(number for number in GOALS for _ in range(2))]
+    return {name: [s / n for s in values] for (name, values), n in zip(seconds.items(), paths, strict=True)}
 
 
-def rows() -> list[dict[str, object]]:
-    """Return one record per batch size: what, peer, ours, ratio, low, high, goal."""
+def rows() -> list[Record]:
+    """Return a row per batch size."""
     torch.set_num_threads(1)
     seconds = measure()
-    records: list[dict[str, object]] = []
-    for number, goal in GOALS.items():
-        ratio = ratio_of(seconds, peer="one at a time", ours=str(number))
-        records.append({"what": f"one path of {NUM_STEPS} Adam steps", "peer": "one run at a time",
-                        "ours": f"trajectories, {number} at once", "ratio": ratio.median, "low": ratio.low,
-                        "high": ratio.high, "goal": goal})  # fmt: skip
-    return records
+    return [
+        compare(seconds, what=f"one path of {NUM_STEPS} Adam steps", peer="one run at a time",
+                peer_version=label_of("torch"), ours=f"trajectories, {number:,} at once", goal=goal,
+                floor=f"gradients of {number:,}")
+        for number, goal in GOALS.items()
+    ]  # fmt: skip
 
 
 if __name__ == "__main__":
-    for row in rows():
-        print(
-            f"{row['ours']:>28}: {row['ratio']:.0f} [{row['low']:.0f}, {row['high']:.0f}]   goal >= {row['goal']:.0f}"
-        )
+    for record in rows():
+        print(record)

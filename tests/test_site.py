@@ -1,6 +1,7 @@
 """The website's generated pages: docstrings become fields, claims become rows, links lead to pages."""
 
 import json
+import math
 
 import nbformat
 import pytest
@@ -88,8 +89,27 @@ def test_the_benchmarks_show_ratios_with_their_range(tmp_path):
     stored = {"machine": {"processor": "X"}, "rows": [row, row | {"goal": None}]}
     (tmp_path / "latest.json").write_text(json.dumps(stored))
     text = pages.benchmarks_page(tmp_path / "latest.json")
-    assert "<td>4.16 [2.87, 5.55]</td><td>2.5</td>" in text
+    assert "<td>4.16 [2.87, 5.55]</td><td>2.5</td><td></td><td>reached</td>" in text
     assert "processor X" in text
+    assert "##" not in text
+
+
+def test_the_benchmarks_show_bounds_exponents_and_what_was_missed(tmp_path):
+    row = {"what": "a step", "peer": "loop", "peer_version": "torch 2.14.1", "ours": "ours", "ratio": 2.0, "low": 1.0,
+           "high": 3.0, "goal": 2.5, "floor": 6.04, "note": "why"}  # fmt: skip
+    limit = {"what": "error", "ours": "ours", "measured": math.nan, "at_most": 1e-5, "unit": "", "note": ""}
+    growth = {"what": "epoch", "size": "images", "sizes": [500, 50000], "costs": [1.0, 99.0], "exponent": 0.98,
+              "low": 0.9, "high": 1.0, "theory": 1.0, "note": ""}  # fmt: skip
+    stored = {"machine": {}, "rows": [row], "limits": [limit], "growth": [growth],
+              "skipped": [{"what": "density", "reason": "no peer"}]}  # fmt: skip
+    (tmp_path / "latest.json").write_text(json.dumps(stored))
+    text = pages.benchmarks_page(tmp_path / "latest.json")
+    assert "<td>torch 2.14.1</td>" in text
+    assert "<td>6.0</td><td>missed</td><td>why</td>" in text
+    assert "<td>nan</td><td>1e-05</td><td>missed</td>" in text
+    assert "<td>500 to 50,000</td><td>0.98 [0.90, 1.00]</td><td>1</td>" in text
+    assert "<td>density</td><td>no peer</td>" in text
+    assert "](_static/scaling.svg)" in text
 
 
 def test_every_module_that_notebooks_import_has_a_page_and_no_other():

@@ -152,6 +152,20 @@ def loss_on_plane(
     Returns: t [num_points] and losses [num_points, num_points], `losses[i, j]` at a = t[i], b = t[j]; CPU, float64.
     Raises: ValueError: if the radius is not positive, `num_points` is even, or a direction is of another network.
     """
+    t = _check_plane(centre, directions, radius, num_points)
+    d1, d2 = directions
+    losses = torch.empty(num_points, num_points, dtype=torch.float64)
+    for i, a in enumerate(t.tolist()):
+        row = {name: w + a * d1[name] for name, w in centre.items()}
+        for j, b in enumerate(t.tolist()):
+            losses[i, j] = _loss_at(model, {name: w + b * d2[name] for name, w in row.items()}, x, y, loss)
+    return t, losses
+
+
+def _check_plane(
+    centre: Weights, directions: tuple[Weights, Weights], radius: float, num_points: int
+) -> Tensor:
+    """Return the coordinates of an axis, or raise ValueError; the middle one is exactly 0."""
     check_positive("radius", radius)
     if num_points < 3 or num_points % 2 == 0:
         raise ValueError(
@@ -160,14 +174,7 @@ def loss_on_plane(
     for number, direction in enumerate(directions, start=1):
         _check_same_network(centre, direction, name=f"direction {number}")
     half = num_points // 2
-    t = torch.arange(-half, half + 1, dtype=torch.float64) * (radius / half)  # exactly 0 in the middle
-    d1, d2 = directions
-    losses = torch.empty(num_points, num_points, dtype=torch.float64)
-    for i, a in enumerate(t.tolist()):
-        row = {name: w + a * d1[name] for name, w in centre.items()}
-        for j, b in enumerate(t.tolist()):
-            losses[i, j] = _loss_at(model, {name: w + b * d2[name] for name, w in row.items()}, x, y, loss)
-    return t, losses
+    return torch.arange(-half, half + 1, dtype=torch.float64) * (radius / half)
 
 
 def _check_same_network(weights: Weights, other: Weights, *, name: str) -> None:

@@ -10,6 +10,7 @@ from course_utils.optimizers.classes import (
     Nesterov,
     RMSProp,
 )
+from course_utils.optimizers.compiled import CompiledAdam
 from course_utils.optimizers.rules import (
     RULES,
     Rule,
@@ -42,6 +43,7 @@ __all__ = [
     "Adam",
     "AdamState",
     "AdamW",
+    "CompiledAdam",
     "EMAMomentum",
     "EMAMomentumState",
     "Momentum",

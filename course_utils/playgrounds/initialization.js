@@ -640,6 +640,7 @@ const STARTS = {
   "std 0.01": "constant std 0.01",
   torch: "nn.Linear’s default",
 };
+const ABOUT = "Signal and gradient in every layer, measured and predicted.";
 const NAMES = ["depth", "width", "activation", "gain", "start", "seed"];
 const LOWEST = 0.02, HIGHEST = 4; // of the gain; as in _initialization.py
 
@@ -690,6 +691,7 @@ function build(el) {
     canvas: element("canvas", { className: "pg-figure" }), readout: element("p", { className: "pg-readout" }),
   };
   parts.canvas.setAttribute("role", "img");
+  parts.canvas.setAttribute("aria-label", ABOUT); // until there is an outcome to tell
   parts.readout.setAttribute("aria-live", "polite");
   const controls = element("div", { className: "pg-controls" },
     ...["start", "activation", "gain", "depth", "width"].map((name) => parts[name].label),
@@ -768,7 +770,7 @@ function render({ model, el }) {
 
   function tell(words) {
     parts.readout.textContent = words;
-    parts.canvas.setAttribute("aria-label", `Signal and gradient in every layer, measured and predicted. ${words}`);
+    parts.canvas.setAttribute("aria-label", `${ABOUT} ${words}`);
   }
 
   const ask = () => { asked ||= requestAnimationFrame(frame); };

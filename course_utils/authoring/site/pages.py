@@ -7,7 +7,7 @@ import pkgutil
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import course_utils
 from course_utils.authoring.coverage import Row, state_of
@@ -15,6 +15,10 @@ from course_utils.authoring.form.ledger import claim_rows, claim_sources
 from course_utils.authoring.library import Notebook
 from course_utils.authoring.stored import StoredClaim, stored_claims
 
+_GROWTH_ALT = (
+    "Four costs against size on logarithmic axes. Marks of the training epoch, the loss plane and the Hessian-vector "
+    "product lie on or a little below the dashed line of slope 1, those of the trajectories on the flat line."
+)
 _VERDICTS = {"by a claim": "answered by a claim", "by a cell": "answered by a cell"}
 
 
@@ -117,25 +121,66 @@ def _cover(part: str, stems: Mapping[str, str]) -> str:
 
 
 def benchmarks_page(results: Path) -> str:
-    """Return the page of the last benchmark run, as ratios."""
+    """Return the page of the last benchmark run: ratios to peers, numbers with a bound, how costs grow."""
     stored = json.loads(results.read_text(encoding="utf-8"))
     machine = ", ".join(f"{name} {value}" for name, value in stored["machine"].items())
-    body = [
-        (
-            row["what"],
-            row["peer"],
-            row["ours"],
-            f"{row['ratio']:.2f} [{row['low']:.2f}, {row['high']:.2f}]",
-            "" if row["goal"] is None else f"{row['goal']:g}",
-        )
+    rows = [
+        (row["what"], row["peer"], row.get("peer_version", ""), row["ours"],
+         f"{row['ratio']:.2f} [{row['low']:.2f}, {row['high']:.2f}]", _number(row["goal"]),
+         _number(row.get("floor"), ".1f"), _verdict(row), row.get("note", ""))
         for row in stored["rows"]
-    ]
-    heads = ("what", "the usual way", "ours", "times as fast [range]", "goal")
+    ]  # fmt: skip
+    heads = (
+        "what",
+        "the usual way",
+        "version",
+        "ours",
+        "times as fast [range]",
+        "goal",
+        "floor",
+        "verdict",
+        "remark",
+    )
     intro = (
         "How many times longer does the usual way take? CPU seconds of one thread, side by side in one process, median "
-        f"of the ratios with their range. `make bench` measures it again. Machine: {machine}."
+        "of the ratios with their range. The floor is the ratio that work which nobody can leave out would reach. "
+        f"`make bench` measures it again. Machine: {machine}."
     )
-    return _page("Benchmarks", intro, _table(heads, body))
+    return _page("Benchmarks", intro, "\n\n".join([_table(heads, rows), *_further_tables(stored)]))
+
+
+def _further_tables(stored: Mapping[str, list[dict[str, Any]]]) -> Iterable[str]:
+    """Yield what a run has beside its ratios, each with its heading."""
+    if limits := stored.get("limits"):
+        body = [
+            (one["what"], one["ours"], f"{one['measured']:.2g} {one['unit']}".strip(), f"{one['at_most']:g}",
+             "missed" if not one["measured"] <= one["at_most"] else "holds", one["note"])
+            for one in limits
+        ]  # fmt: skip
+        yield "## Numbers with a bound"
+        yield _table(("what", "ours", "measured", "at most", "verdict", "remark"), body)
+    if growth := stored.get("growth"):
+        exponents = [
+            (one["what"], one["size"], f"{one['sizes'][0]:,} to {one['sizes'][-1]:,}",
+             f"{one['exponent']:.2f} [{one['low']:.2f}, {one['high']:.2f}]", f"{one['theory']:g}")
+            for one in growth
+        ]  # fmt: skip
+        yield "## How costs grow"
+        yield _table(("what", "size", "from, to", "exponent [range]", "theory"), exponents)
+        yield f"![{_GROWTH_ALT}](_static/scaling.svg)"
+    if skipped := stored.get("skipped"):
+        yield "## Not measured"
+        yield _table(("what", "why"), [(one["what"], one["reason"]) for one in skipped])
+
+
+def _number(value: float | None, form: str = "g") -> str:
+    return "" if value is None else format(value, form)
+
+
+def _verdict(row: Mapping[str, Any]) -> str:
+    if row["goal"] is None:
+        return ""
+    return "missed" if row["ratio"] < row["goal"] else "reached"
 
 
 def reference_pages() -> dict[str, str]:

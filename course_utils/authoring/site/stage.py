@@ -47,7 +47,9 @@ def stage(root: Path, folder: Path, *, modules: Path) -> None:
         folder / "sources.md",
         pages.sources_page(read_ledger(root / "notebooks" / "sources.csv").rows, lessons),
     )
-    _write(folder / "benchmarks.md", pages.benchmarks_page(root / "benchmarks" / "results" / "latest.json"))
+    results = root / "benchmarks" / "results"
+    _write(folder / "benchmarks.md", pages.benchmarks_page(results / "latest.json"))
+    shutil.copy(results / "scaling.svg", folder / "_static" / "scaling.svg")
     _write(folder / "index.md", _landing(folder, notebooks, lessons, reference))
     shutil.copy(modules / _MATHJAX, folder / "_static" / "tex-svg-full.js")
 

@@ -1,0 +1,57 @@
+"""Which network and which images do the benchmarks of landscapes and curvature look at? S0's, after three epochs."""
+
+import functools
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from optimizer_step import WIDTHS
+from timing import ratio_of
+from torch import Tensor
+
+from course_utils.datasets import Dataset, DatasetUnavailableError, load
+from course_utils.datasets.storage import folders
+from course_utils.models import MLP
+from course_utils.optimizers import Adam
+from course_utils.seeding import make_generator
+from course_utils.training import train
+
+FLOORS = ("products", "products, bfloat16")  # names under which matrix products alone are timed
+
+
+def fashion_folder() -> Path:
+    """Return the folder that holds Fashion-MNIST as torchvision unpacks it."""
+    for folder in folders():
+        if (folder / "FashionMNIST" / "raw" / "train-images-idx3-ubyte").is_file():
+            return folder
+    raise DatasetUnavailableError("Fashion-MNIST is not on this machine; name its folder in COURSE_DATA.")
+
+
+@functools.cache
+def fashion() -> Dataset:
+    """Return Fashion-MNIST, read once for all benchmarks."""
+    return load("fashion-mnist", root=fashion_folder(), download=False)
+
+
+@functools.cache
+def trained() -> MLP:
+    """Return the network after three epochs over the 4,000 training images of the embedded set."""
+    model = MLP(WIDTHS, generator=make_generator(0))
+    data = load("mnist-5k").tensors("train")
+    train(model, data, Adam(model.parameters()), num_epochs=3, batch_size=64, generator=make_generator(0))
+    model.zero_grad()
+    return model.eval()
+
+
+def images(number: int) -> tuple[Tensor, Tensor]:
+    """Return the first images of the embedded training set and their classes."""
+    x, y = load("mnist-5k").tensors("train")
+    return x[:number], y[:number]
+
+
+def half_precision_note(seconds: Mapping[str, Sequence[float]]) -> str:
+    """Say how much this processor gains from bfloat16 at best, from the timings of the matrix products alone."""
+    gain = ratio_of(seconds, peer=FLOORS[0], ours=FLOORS[1]).median
+    return (
+        f"on this processor bfloat16 makes the matrix products alone {gain:.1f} times as fast, and weights are "
+        "converted at every use"
+    )

@@ -1,0 +1,138 @@
+r"""Are two trained networks in one valley? The barrier on the line between them, and a curve trained around it."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from course_utils._checks import check_positive
+from course_utils.landscapes.slices import Loss, Weights, _check_same_network, _loss_at
+from course_utils.optimizers import RULES
+
+
+def barrier(t: Tensor, losses: Tensor) -> Tensor:
+    r"""Return by how much the loss on a path rises above the straight line between the losses of its ends.
+
+    .. math:: \max_t \bigl( L(t) - (1-t)\, L(0) - t\, L(1) \bigr) \ge 0
+
+    Args:
+        t: positions [points], from 0 to 1.
+        losses: [points] or [paths, points].
+    Returns: one number, or one per path; 0 where the path is nowhere above its chord.
+    Raises: ValueError: if t does not go from 0 to 1.
+    Source: Entezari et al. 2022, arXiv:2110.06296, definition 2.1; Frankle et al. 2020, arXiv:1912.05671, section 2,
+        subtract the mean of the ends instead of the chord.
+    """
+    if float(t[0]) != 0.0 or float(t[-1]) != 1.0:
+        raise ValueError(
+            f"t must go from 0 to 1, got {float(t[0]):g} to {float(t[-1]):g}: a barrier is between ends."
+        )
+    chord = (1 - t) * losses[..., :1] + t * losses[..., -1:]
+    return (losses - chord).amax(-1)
+
+
+def bezier(start: Weights, bend: Weights, end: Weights, t: float) -> Weights:
+    r"""Return the point t of the quadratic Bezier curve from start to end.
+
+    .. math:: \phi(t) = (1-t)^2\, w_{\text{start}} + 2t(1-t)\, \theta + t^2\, w_{\text{end}}
+
+    Args:
+        start: weights at t = 0.
+        bend: the control point theta, towards which the curve is pulled; the middle of the ends gives the line.
+        end: weights at t = 1.
+        t: in [0, 1].
+    Source: Garipov et al. 2018, arXiv:1802.10026, section 3.
+    """
+    return {
+        name: (1 - t) ** 2 * w + 2 * t * (1 - t) * bend[name] + t**2 * end[name] for name, w in start.items()
+    }
+
+
+def loss_along_curve(
+    model: nn.Module,
+    start: Weights,
+    bend: Weights,
+    end: Weights,
+    x: Tensor,
+    y: Tensor,
+    *,
+    num_points: int = 21,
+    loss: Loss = F.cross_entropy,
+) -> tuple[Tensor, Tensor]:
+    """Return (t, loss) on the Bezier curve through start and end, both included.
+
+    Args:
+        model: gives the function; its weights and buffers are neither used up nor changed.
+        start: weights at t = 0.
+        bend: the control point, such as `train_bend` returns.
+        end: weights at t = 1.
+        x: inputs on the model's device.
+        y: targets.
+        num_points: equally spaced in t, >= 2.
+        loss: (output, y) -> one number.
+    Returns: two vectors [num_points] on the CPU, float64.
+    Raises: ValueError: if there are fewer than two points, or the weights are of other networks.
+    """
+    if num_points < 2:
+        raise ValueError(f"num_points must be at least 2, to hold both ends, got {num_points}.")
+    _check_same_network(start, end, name="end")
+    _check_same_network(start, bend, name="bend")
+    t = torch.linspace(0, 1, num_points, dtype=torch.float64)
+    losses = [_loss_at(model, bezier(start, bend, end, s), x, y, loss) for s in t.tolist()]
+    return t, torch.tensor(losses, dtype=torch.float64)
+
+
+def train_bend(
+    model: nn.Module,
+    start: Weights,
+    end: Weights,
+    x: Tensor,
+    y: Tensor,
+    *,
+    generator: torch.Generator,
+    num_steps: int = 300,
+    batch_size: int = 128,
+    lr: float = 0.01,
+    loss: Loss = F.cross_entropy,
+) -> Weights:
+    r"""Return a bend for which the loss is low all along the Bezier curve between two trained networks.
+
+    .. math:: \min_\theta\, \mathbb E_{t \sim U(0,1)}\, L(\phi_\theta(t)), \qquad
+              \nabla_\theta L = 2t(1-t)\, \nabla_w L
+
+    Each step draws one t and one batch and takes an Adam step; the ends stay where they are. The start is the middle
+    of the line.
+
+    Args:
+        model: gives the function; its weights and buffers are neither used up nor changed.
+        start: weights at t = 0.
+        end: weights at t = 1.
+        x: inputs [N, ...] on the model's device.
+        y: targets [N].
+        generator: of t and of the batches, on the CPU.
+        num_steps: updates, >= 1.
+        batch_size: examples per step, >= 1.
+        lr: of Adam, > 0.
+        loss: (output, y) -> mean over the batch.
+    Raises: ValueError: if a number is out of range, or the ends are of other networks.
+    Source: Garipov et al. 2018, arXiv:1802.10026, eq. 2 and section 3.
+    """
+    check_positive("lr", lr)
+    if num_steps < 1 or batch_size < 1:
+        raise ValueError(f"num_steps and batch_size must be at least 1, got {num_steps} and {batch_size}.")
+    _check_same_network(start, end, name="end")
+    buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
+    bend = {name: (w + end[name]) / 2 for name, w in start.items()}
+    states = {name: RULES["Adam"].init(w) for name, w in bend.items()}
+    for _ in range(num_steps):
+        t = float(torch.rand((), generator=generator))
+        index = torch.randint(0, len(x), (batch_size,), generator=generator).to(x.device)
+        leaves = {name: w.requires_grad_() for name, w in bend.items()}
+        with torch.enable_grad():
+            output = torch.func.functional_call(
+                model, {**buffers, **bezier(start, leaves, end, t)}, (x[index],)
+            )
+            gradients = torch.autograd.grad(loss(output, y[index]), list(leaves.values()))
+        for (name, w), grad in zip(leaves.items(), gradients, strict=True):
+            delta, states[name] = RULES["Adam"].update(grad, states[name], lr=lr)
+            bend[name] = w.detach() + delta
+    return bend

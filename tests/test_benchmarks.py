@@ -1,0 +1,265 @@
+"""Do the benchmarks say what was measured? Records, tables, exponents; and do both sides of a ratio do one work?"""
+
+import importlib
+import json
+import math
+import sys
+import types
+from pathlib import Path
+
+import pytest
+import torch
+
+from course_utils.authoring.site import pages
+from course_utils.datasets import DatasetUnavailableError
+from course_utils.models import MLP
+from course_utils.optimizers import Adam
+from course_utils.seeding import make_generator
+
+FOLDER = Path(__file__).parents[1] / "benchmarks"
+
+
+@pytest.fixture
+def bench(monkeypatch):
+    """Return a function that imports a module of benchmarks/, which is no package."""
+    monkeypatch.syspath_prepend(str(FOLDER))
+    return importlib.import_module
+
+
+def a_row(records, **changed):
+    values = dict(what="a step", peer="torch fused", peer_version="torch 2.14.1", ours="Adam", ratio=4.158, low=2.866,
+                  high=5.549, goal=5.0, floor=6.0)  # fmt: skip
+    return records.Row(**values | changed)
+
+
+def test_a_ratio_is_the_median_over_rounds_of_peer_by_ours_with_its_extremes(bench):
+    seconds = {"slow": [2.0, 9.0, 4.0], "fast": [1.0, 3.0, 4.0], "least": [0.5, 1.0, 1.0]}
+    row = bench("records").compare(seconds, what="w", peer="slow", ours="fast", goal=2.5, floor="least")
+    assert (row.ratio, row.low, row.high, row.floor) == (2.0, 1.0, 3.0, 4.0)
+    assert row.missed
+
+
+def test_rounds_alternate_in_order_and_warm_up_uncounted(bench):
+    called = []
+    functions = {name: lambda name=name: called.append(name) for name in "ab"}
+    seconds = bench("timing").interleave(functions, rounds=2, calls=2, warmup=1)
+    assert "".join(called) == "bbaa" + "aabb" + "bbaa"
+    assert {name: len(values) for name, values in seconds.items()} == {"a": 2, "b": 2}
+
+
+@pytest.mark.parametrize(
+    ("ratio", "goal", "missed"), [(1.99, 2.0, True), (2.0, 2.0, False), (0.1, None, False)]
+)
+def test_a_goal_is_missed_below_it_and_only_where_there_is_one(bench, ratio, goal, missed):
+    assert a_row(bench("records"), ratio=ratio, goal=goal).missed is missed
+
+
+@pytest.mark.parametrize(("measured", "missed"), [(0.9, False), (1.0, False), (1.1, True), (math.nan, True)])
+def test_a_limit_holds_up_to_its_bound_and_never_for_nan(bench, measured, missed):
+    assert bench("records").Limit("w", "ours", measured, 1.0).missed is missed
+
+
+@pytest.mark.parametrize("power", [-0.5, 0.0, 1.0, 1.7])
+def test_the_fitted_exponent_is_that_of_a_power_law_whatever_its_factor(bench, power):
+    sizes = (10, 46, 215, 1_000)
+    costs = [3e-4 * n**power for n in sizes]
+    assert bench("scaling").fit_exponent(sizes, costs) == pytest.approx(power, abs=1e-12)
+
+
+def test_the_fitted_exponent_of_a_constant_part_lies_below_the_theory(bench):
+    sizes = (10, 100, 1_000)
+    assert 0.5 < bench("scaling").fit_exponent(sizes, [5 + n for n in sizes]) < 1.0
+
+
+@pytest.mark.parametrize(("sizes", "costs"), [((1, 2), (1.0,)), ((3, 3), (1.0, 2.0)), ((1, 2), (0.0, 1.0))])
+def test_no_exponent_is_fitted_where_no_line_is_determined(bench, sizes, costs):
+    with pytest.raises(ValueError, match="positive costs at two or more different sizes"):
+        bench("scaling").fit_exponent(sizes, costs)
+
+
+def test_growth_is_in_units_of_the_smallest_size(bench):
+    work = {n: lambda n=n: sum(range(n)) for n in (20_000, 2_000_000)}
+    growth = bench("scaling").grow("sum", "numbers", 1.0, work, rounds=3)
+    assert growth.costs[0] == 1.0
+    assert growth.low <= growth.exponent <= growth.high
+    assert growth.exponent == pytest.approx(
+        1.0, abs=0.4
+    )  # chosen: exponent 0 and 2 are told apart on a busy machine
+
+
+def test_a_peer_that_is_not_installed_is_named_with_the_way_out(bench):
+    records = bench("records")
+    with pytest.raises(
+        records.MissingPeerError, match=r"no-such-peer is not installed: pip install .*\[bench\]"
+    ):
+        records.require("no_such_peer", "no-such-peer")
+    assert records.version_of("no-such-peer") == ""
+
+
+def test_a_peer_whose_own_import_fails_is_not_taken_for_a_missing_one(bench, tmp_path, monkeypatch):
+    (tmp_path / "half_a_peer.py").write_text("import what_it_needs_and_has_not\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(ModuleNotFoundError, match="what_it_needs_and_has_not") as caught:
+        bench("records").require("half_a_peer", "half-a-peer")
+    assert not isinstance(caught.value, bench("records").MissingPeerError)
+
+
+def test_versions_are_those_of_the_installed_packages_without_their_local_part(bench):
+    records = bench("records")
+    assert records.label_of("torch") == f"torch {torch.__version__.split('+')[0]}"
+    row = a_row(records, peer="torchvision", peer_version="torchvision 0.29.1")
+    assert row.peer_label == "torchvision 0.29.1"
+    assert a_row(records).peer_label == "torch fused, torch 2.14.1"
+    assert a_row(records, peer_version="").peer_label == "torch fused"
+
+
+def test_the_plane_is_measured_against_our_own_where_its_peer_is_missing(bench, monkeypatch):
+    plane = bench("loss_plane")
+    small = MLP((784, 8, 10), generator=make_generator(0))
+    monkeypatch.setattr(plane, "trained", lambda: small)
+    monkeypatch.setattr(plane, "NUM_IMAGES", 16)
+    monkeypatch.setattr(plane, "NUM_POINTS", 3)
+
+    def missing(module, distribution):
+        raise plane.MissingPeerError(f"{distribution} is not installed: a way out")
+
+    monkeypatch.setattr(plane, "require", missing)
+    found = plane.rows()
+    skipped = [record for record in found if isinstance(record, bench("records").Skipped)]
+    assert [record.reason for record in skipped] == ["loss-landscapes is not installed: a way out"]
+    ratios = [record for record in found if isinstance(record, bench("records").Row)]
+    assert {record.peer for record in ratios} == {"loss_on_plane"}
+    assert not any(record.missed for record in found if isinstance(record, bench("records").Limit))
+
+
+def test_the_table_shows_ratio_range_goal_floor_version_and_what_was_missed(bench):
+    records, run = bench("records"), bench("run")
+    text = run.table([a_row(records), a_row(records, peer="torch default", goal=2.5),
+                      records.Limit("error", "ours", 2e-5, 1e-5, "m", "why"), records.Skipped("density", "no peer"),
+                      records.Growth("epoch", "images", (1, 100), (1.0, 90.0), 0.97, 0.9, 1.0, 1.0)])  # fmt: skip
+    lines = text.splitlines()
+    assert lines.count("a step") == 1
+    fused, default = (line.split() for line in lines if "4.16" in line)
+    assert fused[-6:] == ["4.16", "[2.87,", "5.55]", "5", "6.0", "MISSED"]
+    assert default[-1] == "6.0"
+    assert "  ours: 2e-05 m, at most 1e-05: MISSED" in lines
+    assert "    why" in lines
+    assert "density: SKIPPED, no peer" in lines
+    assert "epoch: cost ~ images to the power of 0.97 [0.90, 1.00], theory 1" in lines
+
+
+def test_the_file_of_results_is_what_the_website_reads(bench, tmp_path):
+    records, run = bench("records"), bench("run")
+    machine = run.describe_machine()
+    (tmp_path / "latest.json").write_text(run.as_json([a_row(records), records.Skipped("w", "r")], machine))
+    stored = json.loads((tmp_path / "latest.json").read_text())
+    assert stored["skipped"] == [{"what": "w", "reason": "r"}]
+    assert stored["limits"] == stored["growth"] == []
+    assert "4.16 [2.87, 5.55]" in pages.benchmarks_page(tmp_path / "latest.json")
+    assert {"date", "processor", "cores", "python", "torch", "numpy", "threads", "load"} <= set(machine)
+
+
+def test_a_benchmark_without_its_data_is_skipped_and_the_next_one_runs(bench, monkeypatch, capsys):
+    def unavailable():
+        raise DatasetUnavailableError("no images here;\nmore")
+
+    run, records = bench("run"), bench("records")
+    monkeypatch.setitem(sys.modules, "first", types.SimpleNamespace(rows=unavailable))
+    monkeypatch.setitem(sys.modules, "second", types.SimpleNamespace(rows=lambda: [a_row(records)]))
+    assert list(run.run_all(["first", "second"], run.records_of)) == [
+        records.Skipped("first", "no images here;"),
+        a_row(records),
+    ]
+    said = capsys.readouterr().out.splitlines()
+    assert said == ["[ 1/2] first starts", "[ 1/2] first ends after 0 s",
+                    "[ 2/2] second starts", "[ 2/2] second ends after 0 s"]  # fmt: skip
+
+
+def test_a_missed_goal_ends_with_1_and_an_unknown_name_with_2(bench, monkeypatch, capsys):
+    run, records = bench("run"), bench("records")
+    monkeypatch.setattr(
+        run.run_all, "__defaults__", (run.records_of,)
+    )  # the module put in below is of this process
+    module = types.SimpleNamespace(rows=lambda: [a_row(records)])
+    monkeypatch.setitem(sys.modules, "toy_networks", module)
+    assert run.main(["toy_networks"]) == 1
+    module.rows = lambda: [a_row(records, goal=None)]
+    assert run.main(["toy_networks"]) == 0
+    assert run.main(["toys"]) == 2
+    assert "there is no benchmark toys; known are training_epoch" in capsys.readouterr().out
+
+
+def test_the_time_of_the_course_is_read_where_it_is_stored_and_else_the_command_is_named(
+    bench, monkeypatch, tmp_path
+):
+    course = bench("course_run")
+    monkeypatch.setattr(course, "STORED", tmp_path / "course.json")
+    (skipped,) = course.rows()
+    assert "python benchmarks/course_run.py" in skipped.reason
+    stored = {"date": "2026-11-26", "cores": 2, "load": "0.1", "minutes": 12.1}
+    (tmp_path / "course.json").write_text(json.dumps(stored))
+    (limit,) = course.rows()
+    assert (limit.measured, limit.at_most, limit.missed) == (12.1, 12.0, True)
+
+
+def test_every_benchmark_in_the_folder_is_run(bench):
+    files = {path.stem for path in FOLDER.glob("*.py") if "\ndef rows()" in path.read_text(encoding="utf-8")}
+    assert files == set(bench("run").BENCHMARKS)
+
+
+def test_the_figure_is_the_same_bytes_for_the_same_data(bench, tmp_path):
+    growth = bench("records").Growth("epoch", "images", (1, 10, 100), (1.0, 9.0, 90.0), 0.97, 0.9, 1.0, 1.0)
+    for name in ("a.svg", "b.svg"):
+        bench("figure").draw_growth([growth], tmp_path / name)
+    assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
+    assert (tmp_path / "a.svg").stat().st_size < 60_000
+
+
+def test_stored_results_name_every_peer_with_its_version_and_leave_out_absolute_times():
+    stored = json.loads((FOLDER / "results" / "latest.json").read_text(encoding="utf-8"))
+    written_here = {"textbook loop"}
+    unversioned = {row["peer"] for row in stored["rows"] if not row["peer_version"]}
+    assert unversioned <= written_here
+    assert all(growth["costs"][0] == 1.0 for growth in stored["growth"])
+    assert all(row["low"] <= row["ratio"] <= row["high"] for row in stored["rows"])
+
+
+def test_the_textbook_loop_walks_as_ours_does(bench):
+    step = bench("optimizer_step")
+    textbook, ours = step.make_parameters(), step.make_parameters()
+    loop, optimizer = step.TextbookAdam(textbook), Adam(ours)
+    for _ in range(5):
+        loop.step()
+        optimizer.step()
+    for a, b in zip(textbook, ours, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-7)
+
+
+def test_both_ways_to_the_fifty_layers_give_the_variances_of_the_hooks(bench):
+    signal = bench("signal_statistics")
+    draws = signal.make_draws()
+    exact = signal.hooked(*draws)
+    for way in (signal.together, signal.scaled):
+        torch.testing.assert_close(way(*draws), exact, rtol=1e-9, atol=0.0)
+
+
+def test_toy_networks_end_at_the_same_weights_at_once_and_one_after_another(bench, monkeypatch):
+    toy = bench("toy_networks")
+    monkeypatch.setattr(toy, "NUM_NETWORKS", 3)
+    monkeypatch.setattr(toy, "NUM_EPOCHS", 1)
+    ring = toy.make_ring()
+    for a, b in zip(toy.one_after_another(*ring), toy.at_once(*ring), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
+
+
+def test_a_wrong_eigenvalue_fails_the_check_of_the_small_network(bench, monkeypatch):
+    accuracy = bench("hessian_accuracy")
+    monkeypatch.setattr(accuracy, "PEERS", {})
+    small, x, y = (
+        MLP((4, 3, 2), generator=make_generator(0)),
+        torch.randn(9, 4, generator=make_generator(1)),
+        torch.arange(9) % 2,
+    )
+    exact = accuracy.exact_eigenvalues(small, x, y)
+    assert accuracy.eigenvalue_errors(exact, small, x, y).measured < 1e-5
+    assert accuracy.eigenvalue_errors(1.001 * exact, small, x, y).missed
