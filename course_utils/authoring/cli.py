@@ -68,9 +68,7 @@ def make_parser() -> argparse.ArgumentParser:
     coverage.set_defaults(command=_coverage)
 
     slides = commands.add_parser("slides", help="make lecture slides from the stored outputs, HTML and PDF")
-    slides.add_argument(
-        "notebooks", nargs="*", metavar="NOTEBOOK", help="number, name or path (default: all)"
-    )
+    _add_notebooks(slides)
     slides.add_argument("--output", type=Path, help="folder of the decks (default: build/slides)")
     slides.add_argument("--no-pdf", action="store_true", help="leave the PDF handouts out")
     slides.set_defaults(command=_slides)
@@ -82,9 +80,7 @@ def make_parser() -> argparse.ArgumentParser:
     student = commands.add_parser(
         "student", help="make the edition without solutions, from the stored outputs"
     )
-    student.add_argument(
-        "notebooks", nargs="*", metavar="NOTEBOOK", help="number, name or path (default: all)"
-    )
+    _add_notebooks(student)
     student.add_argument("--output", type=Path, help="folder of the notebooks (default: build/student)")
     student.add_argument(
         "--nbgrader", type=Path, metavar="FOLDER",
@@ -103,10 +99,14 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_common(parser: argparse.ArgumentParser) -> None:
+def _add_notebooks(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "notebooks", nargs="*", metavar="NOTEBOOK", help="number, name or path (default: all)"
     )
+
+
+def _add_common(parser: argparse.ArgumentParser) -> None:
+    _add_notebooks(parser)
     parser.add_argument("--jobs", type=_positive, default=2, help="notebooks at a time (default: 2)")
     parser.add_argument(
         "--timeout", type=float, default=600.0, help="seconds one cell may take (default: 600)"

@@ -10,7 +10,18 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import ArrayLike, NDArray
 
-from course_utils.plotting._base import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, VERMILION, new_axes, styled
+from course_utils.plotting._base import (
+    BLACK,
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    PURPLE,
+    VERMILION,
+    draw_mean_and_range,
+    new_axes,
+    styled,
+)
 
 _COLORS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE)
 
@@ -160,9 +171,7 @@ def plot_top_eigenvalues(
     ax = new_axes() if ax is None else ax
     where = np.asarray(steps, dtype=float)
     for k, color in zip(range(values.shape[2]), _COLORS, strict=False):
-        runs = values[:, :, k]
-        ax.plot(where, runs.mean(axis=0), color=color, label=f"λ{k + 1} (n = {len(runs)})")
-        ax.fill_between(where, runs.min(axis=0), runs.max(axis=0), color=color, alpha=0.15, lw=0)
+        draw_mean_and_range(ax, where, values[:, :, k], label=f"λ{k + 1}", color=color)
     if limit is not None:
         ax.axhline(limit, color=BLACK, linestyle="--", lw=1.3, label=f"2/lr = {limit:g}")
     ax.set(xlabel="step", ylabel="eigenvalue of the Hessian", ylim=(0, None))

@@ -31,11 +31,12 @@ def stage(root: Path, folder: Path, *, modules: Path) -> None:
     """
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(root / "site", folder)
-    notebooks = {path.stem: read_notebook(path) for path in find_notebooks([], root)}
+    paths = find_notebooks([], root)
+    notebooks = {path.stem: read_notebook(path) for path in paths}
     lessons = [pages.lesson_of(stem, notebook) for stem, notebook in notebooks.items()]
     publication = read_publication(root)
     copies = folder / "student"
-    make_student(find_notebooks([], root), copies, publication=publication, say=lambda line: None)
+    make_student(paths, copies, publication=publication, say=lambda line: None)
     for stem, notebook in notebooks.items():
         notebook.cells[0]["source"] += _where_to_solve(stem, publication)
         _write(folder / "notebooks" / f"{stem}.ipynb", _as_page(notebook))
