@@ -4,8 +4,7 @@ import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from optimizer_step import WIDTHS
-from timing import ratio_of
+from timing import ratio_of, share_of
 from torch import Tensor
 
 from course_utils.datasets import Dataset, DatasetUnavailableError, load
@@ -13,6 +12,7 @@ from course_utils.datasets.storage import folders
 from course_utils.models import MLP
 from course_utils.optimizers import Adam
 from course_utils.seeding import make_generator
+from course_utils.speedrun import WIDTHS
 from course_utils.training import train
 
 FLOORS = ("products", "products, bfloat16")  # names under which matrix products alone are timed
@@ -48,10 +48,18 @@ def images(number: int) -> tuple[Tensor, Tensor]:
     return x[:number], y[:number]
 
 
-def half_precision_note(seconds: Mapping[str, Sequence[float]]) -> str:
-    """Say how much this processor gains from bfloat16 at best, from the timings of the matrix products alone."""
-    gain = ratio_of(seconds, peer=FLOORS[0], ours=FLOORS[1]).median
+def products_note(seconds: Mapping[str, Sequence[float]], ours: str) -> str:
+    """Say how much of the time of `ours` are the matrix products, which nobody can leave out."""
+    return f"matrix products are {share_of(seconds, part=FLOORS[0], whole=ours)} of its time"
+
+
+def half_precision_note(seconds: Mapping[str, Sequence[float]], single: str, half: str) -> str:
+    """Say what bfloat16 gains on this processor: in the products, and in the rest of `single`, which becomes `half`."""
+    products = ratio_of(seconds, peer=FLOORS[0], ours=FLOORS[1]).median
+    rest = {name: [whole - part for whole, part in zip(seconds[name], seconds[floor], strict=True)]
+            for name, floor in zip((single, half), FLOORS, strict=True)}  # fmt: skip
+    others = ratio_of(rest, peer=single, ours=half).median
     return (
-        f"on this processor bfloat16 makes the matrix products alone {gain:.1f} times as fast, and weights are "
-        "converted at every use"
+        f"on this processor bfloat16 makes the matrix products {products:.1f} times as fast, and all the rest "
+        f"{others:.1f} times, for which weights are converted at every use"
     )

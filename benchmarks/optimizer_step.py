@@ -11,36 +11,14 @@ from collections.abc import Callable
 
 import torch
 from records import Limit, Record, Skipped, compare, label_of
-from timing import interleave
+from timing import interleave, share_of
 from torch import Tensor, nn
 
 from course_utils.optimizers import Adam, CompiledAdam
 from course_utils.seeding import make_generator
+from course_utils.speedrun import WIDTHS, TextbookAdam
 
-WIDTHS = (784, 512, 256, 256, 128, 10)
 WHAT = "Adam step, 633,226 parameters"
-
-
-class TextbookAdam:
-    """Adam as a book prints it: a loop over parameters that allocates a tensor for every operation."""
-
-    def __init__(self, params: list[Tensor], lr: float = 1e-3) -> None:
-        self.params, self.lr, self.t = params, lr, 0
-        self.m = [torch.zeros_like(p) for p in params]
-        self.v = [torch.zeros_like(p) for p in params]
-
-    @torch.no_grad()
-    def step(self) -> None:
-        """Move every parameter once."""
-        self.t += 1
-        for k, p in enumerate(self.params):
-            grad = p.grad
-            assert grad is not None
-            self.m[k] = 0.9 * self.m[k] + (1 - 0.9) * grad
-            self.v[k] = 0.999 * self.v[k] + (1 - 0.999) * grad**2
-            m_hat = self.m[k] / (1 - 0.9**self.t)
-            v_hat = self.v[k] / (1 - 0.999**self.t)
-            p.add_(-self.lr * m_hat / (v_hat.sqrt() + 1e-8))
 
 
 def make_parameters() -> list[Tensor]:
@@ -79,7 +57,7 @@ def first_step() -> tuple[CompiledAdam | None, float, str]:
     return optimizer, time.perf_counter() - start, ""
 
 
-def measure(compiled: CompiledAdam | None, rounds: int = 15, calls: int = 20) -> dict[str, list[float]]:
+def measure(compiled: CompiledAdam | None, rounds: int = 45, calls: int = 20) -> dict[str, list[float]]:
     """Return CPU seconds per step of every variant, one number a round."""
     steppers: dict[str, Callable[[], object]] = {
         "textbook loop": TextbookAdam(make_parameters()).step,
@@ -106,7 +84,9 @@ def rows() -> list[Record]:
     own, torch_version = {"textbook loop": ""}, label_of("torch")
     records: list[Record] = [
         compare(seconds, what=WHAT, peer=peer, ours=ours, goal=goal, floor="traffic",
-                peer_version=own.get(peer, torch_version))
+                peer_version=own.get(peer, torch_version),
+                note=f"reading and writing seven floats a parameter is {share_of(seconds, part='traffic', whole=ours)} "
+                     "of its time")
         for ours, peer, goal in pairs
     ]  # fmt: skip
     if compiled is None:

@@ -1,5 +1,8 @@
 """Where does the computation run? Named once, at the top of a notebook; everything below follows its tensors."""
 
+import platform
+from pathlib import Path
+
 import torch
 
 from course_utils._checks import check_choice
@@ -20,3 +23,13 @@ def resolve_device(name: str = "auto") -> torch.device:
     if not available[kind]:
         raise RuntimeError(f"This machine has no device {name!r}; use device='cpu' or device='auto'.")
     return torch.device(name)
+
+
+def processor_name() -> str:
+    """Return the model of this machine's processor where the system tells it, else its architecture."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:  # no such file on macOS and Windows
+        return platform.machine()
+    models = (line.partition(": ")[2].strip() for line in lines if line.startswith("model name"))
+    return next(models, platform.machine())

@@ -24,7 +24,7 @@ LAYERS = (
     },
     {"models", "probes", "landscapes", "curvature"},
     {"training"},
-    {"sweeps"},
+    {"sweeps", "speedrun"},
 )  # fmt: skip
 LEVEL = {module: level for level, layer in enumerate(LAYERS) for module in layer}
 BESIDE = {

@@ -11,6 +11,7 @@ from course_utils.optimizers.classes import (
     RMSProp,
 )
 from course_utils.optimizers.compiled import CompiledAdam
+from course_utils.optimizers.muon import Muon, muon_update, orthogonalize
 from course_utils.optimizers.rules import (
     RULES,
     Rule,
@@ -48,6 +49,7 @@ __all__ = [
     "EMAMomentumState",
     "Momentum",
     "MomentumState",
+    "Muon",
     "Nesterov",
     "RMSProp",
     "RMSPropState",
@@ -60,7 +62,9 @@ __all__ = [
     "ema_lr_to_torch",
     "ema_momentum_update",
     "momentum_update",
+    "muon_update",
     "nesterov_update",
+    "orthogonalize",
     "rmsprop_update",
     "sgd_update",
     "torch_lr_to_ema",
