@@ -54,12 +54,12 @@ def products_note(seconds: Mapping[str, Sequence[float]], ours: str) -> str:
 
 
 def half_precision_note(seconds: Mapping[str, Sequence[float]], single: str, half: str) -> str:
-    """Say what bfloat16 gains on this processor: in the products, and in the rest of `single`, which becomes `half`."""
+    """Say what bfloat16 gains on this processor from `single` to `half`: in matrix products, and in all the rest."""
     products = ratio_of(seconds, peer=FLOORS[0], ours=FLOORS[1]).median
     rest = {name: [whole - part for whole, part in zip(seconds[name], seconds[floor], strict=True)]
             for name, floor in zip((single, half), FLOORS, strict=True)}  # fmt: skip
     others = ratio_of(rest, peer=single, ours=half).median
     return (
         f"on this processor bfloat16 makes the matrix products {products:.1f} times as fast, and all the rest "
-        f"{others:.1f} times, for which weights are converted at every use"
+        f"{others:.1f} times, which converts the weights at every use"
     )

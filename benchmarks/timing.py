@@ -52,3 +52,8 @@ def ratio_of(seconds: Mapping[str, Sequence[float]], *, peer: str, ours: str) ->
     """Return peer / ours round by round: above 1 where ours is the faster one."""
     ratios = [slow / fast for slow, fast in zip(seconds[peer], seconds[ours], strict=True)]
     return Ratio(statistics.median(ratios), min(ratios), max(ratios))
+
+
+def share_of(seconds: Mapping[str, Sequence[float]], *, part: str, whole: str) -> str:
+    """Return how much of the time of `whole` is that of `part`, such as '57%'."""
+    return f"{ratio_of(seconds, peer=part, ours=whole).median:.0%}"

@@ -87,6 +87,15 @@ def test_growth_is_in_units_of_the_smallest_size(bench):
     )  # chosen: exponent 0 and 2 are told apart on a busy machine
 
 
+def test_growth_says_how_steep_its_last_stretch_is(bench, monkeypatch):
+    scaling = bench("scaling")
+    monkeypatch.setattr(scaling, "interleave", lambda *_, **__: {"1": [2.0], "10": [6.0], "100": [60.0]})
+    growth = scaling.grow("a constant part and a linear one", "items", 1.0, dict.fromkeys((1, 10, 100)))
+    assert growth.costs == (1.0, 3.0, 30.0)
+    assert growth.exponent == pytest.approx(math.log10(30) / 2, rel=1e-12)
+    assert growth.note == "1.00 between the two largest sizes"
+
+
 def test_a_peer_that_is_not_installed_is_named_with_the_way_out(bench):
     records = bench("records")
     with pytest.raises(
@@ -118,7 +127,8 @@ def test_the_plane_is_measured_against_our_own_where_its_peer_is_missing(bench, 
     small = MLP((784, 8, 10), generator=make_generator(0))
     monkeypatch.setattr(plane, "trained", lambda: small)
     monkeypatch.setattr(plane, "NUM_IMAGES", 16)
-    monkeypatch.setattr(plane, "NUM_POINTS", 3)
+    for name, number in {"FEW": 3, "PART": 5, "NUM_POINTS": 7, "ROUNDS": 1}.items():
+        monkeypatch.setattr(plane, name, number)
 
     def missing(module, distribution):
         raise plane.MissingPeerError(f"{distribution} is not installed: a way out")
@@ -129,7 +139,42 @@ def test_the_plane_is_measured_against_our_own_where_its_peer_is_missing(bench, 
     assert [record.reason for record in skipped] == ["loss-landscapes is not installed: a way out"]
     ratios = [record for record in found if isinstance(record, bench("records").Row)]
     assert {record.peer for record in ratios} == {"loss_on_plane"}
+    assert all("matrix products" in record.note for record in ratios)
     assert not any(record.missed for record in found if isinstance(record, bench("records").Limit))
+
+
+def test_the_time_of_a_whole_plane_follows_from_two_parts_and_keeps_the_start(bench):
+    plane = bench("loss_plane")
+    start, each = 0.07, 0.03
+    few, part, whole = (start + each * n**2 for n in (plane.FEW, plane.PART, plane.NUM_POINTS))
+    assert plane.whole([few, few], [part, part]) == pytest.approx([whole, whole], rel=1e-12)
+
+
+@pytest.mark.parametrize("half", [True, False])
+def test_an_epoch_says_what_its_time_is_and_what_bfloat16_gains_where_there_is_one(bench, monkeypatch, half):
+    epoch = bench("training_epoch")
+    seconds = {"recipe of S0": [9.0], epoch.OURS: [4.0], epoch.FUSED: [3.0], "products": [2.0]}
+    if half:
+        seconds |= {epoch.HALF: [1.2], "products, bfloat16": [0.5]}
+    monkeypatch.setattr(epoch, "measure", lambda *_: seconds)
+    notes = {row.ours: row.note for row in epoch.rows()}
+    assert notes[epoch.OURS] == "matrix products are 50% of its time"
+    assert notes[epoch.FUSED] == "matrix products are 67% of its time"
+    assert (epoch.HALF in notes) is half
+    if half:  # of the products 2 s become 0.5 s, of the rest 1 s becomes 0.7 s
+        assert "products 4.0 times as fast, and all the rest 1.4 times" in notes[epoch.HALF]
+
+
+def test_paths_at_once_say_how_long_all_of_them_take_beside_the_one(bench):
+    trajectories = bench("trajectories")
+    seconds = {
+        "one run at a time": [8.0],
+        "trajectories, 64 at once": [0.2],
+        "gradients of 64": [0.1],
+    }  # a path
+    row = trajectories.row(seconds, 64, 50.0)
+    assert (row.ratio, row.floor, row.missed) == (40.0, 80.0, True)
+    assert row.note == "all 64 together take 1.6 times as long as the one"
 
 
 def test_the_table_shows_ratio_range_goal_floor_version_and_what_was_missed(bench):

@@ -217,7 +217,8 @@ def test_nothing_is_drawn_from_the_global_stream_and_a_generator_repeats_itself(
 
 @pytest.mark.filterwarnings("ignore")  # what it and its dependencies say is theirs
 def test_curvlinops_finds_the_same_product_and_the_same_eigenvalues():
-    curvlinops = pytest.importorskip("curvlinops", reason="curvlinops-for-pytorch is not installed")
+    import curvlinops
+
     model, x, y = network()
     parameters = list(model.parameters())
     operator = curvlinops.HessianLinearOperator(model, torch.nn.CrossEntropyLoss(), parameters, [(x, y)])

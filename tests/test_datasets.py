@@ -19,6 +19,7 @@ import course_utils.datasets.download as download
 import course_utils.datasets.storage as storage
 from course_utils.datasets import Dataset, DatasetUnavailableError, Split, load
 from course_utils.datasets.readers import read_cifar_batch, read_idx
+from course_utils.datasets.records import mean_and_std
 from course_utils.seeding import make_generator
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -118,6 +119,34 @@ def test_training_split_is_normalised_to_mean_zero_and_variance_one():
     x, _ = load("mnist-5k").tensors("train", dtype=torch.float64)
     assert x.mean().item() == pytest.approx(0.0, abs=1e-12)
     assert x.square().mean().item() == pytest.approx(1.0, rel=1e-12)
+
+
+@pytest.mark.parametrize("name", ["mnist-5k", "fashion-mnist"])
+def test_moments_in_the_catalog_are_those_of_the_training_pixels(name):
+    root = None if name == "mnist-5k" else fashion_root()
+    data = load(name, root=root, download=False)
+    assert data.known_moments is not None
+    assert (data.mean, data.std) == mean_and_std(data.train.images)
+
+
+@pytest.mark.usefixtures("small_source")
+def test_moments_of_other_files_are_counted(tmp_path, small_mnist):
+    write(small_mnist, tmp_path)
+    data = load("mnist", root=tmp_path, download=False)
+    pixels = data.train.images.double() / 255
+    assert (data.mean[0], data.std[0]) == pytest.approx(
+        (pixels.mean().item(), pixels.std(correction=0).item())
+    )
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32, torch.float64])
+def test_rows_begin_where_a_tensor_of_torch_would_and_scale_as_one_tensor_does(dtype):
+    images = torch.randint(0, 256, (600, 1, 5, 7), generator=make_generator(0), dtype=torch.uint8)
+    split = Split(images, torch.zeros(600, dtype=torch.int64))
+    data = Dataset("made up", split, split, split, ("a",))
+    x, _ = data.tensors("train", dtype=dtype)
+    assert x.data_ptr() % 64 == 0
+    assert torch.equal(x, images.to(dtype).flatten(1).sub_(255 * data.mean[0]).div_(255 * data.std[0]))
 
 
 def test_mean_and_std_are_those_of_each_channel():

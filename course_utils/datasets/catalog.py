@@ -10,13 +10,13 @@ import torch
 from course_utils._checks import check_choice
 from course_utils.datasets.download import fetch
 from course_utils.datasets.readers import Bytes, read_cifar_batch, read_idx, read_npz
-from course_utils.datasets.records import Dataset, Split
-from course_utils.datasets.storage import DatasetUnavailableError, download_folder, find, folders
+from course_utils.datasets.records import Dataset, Moments, Split
+from course_utils.datasets.storage import Content, DatasetUnavailableError, download_folder, find, folders
 from course_utils.seeding import make_generator
 
 SPLIT_SEED = 42  # as in the sources: their random_split(train_set, [50000, 10000]) is seeded with 42
 
-_Content = Mapping[str, bytes]
+_Contents = Mapping[str, Content]
 
 
 class _Source(NamedTuple):
@@ -26,7 +26,8 @@ class _Source(NamedTuple):
     files: Mapping[str, str]
     num_train: int  # of the published training images; the rest of them is the validation split
     classes: tuple[str, ...]
-    read: Callable[[_Content, int], tuple[Split, Split, Split]]
+    read: Callable[[_Contents, int], tuple[Split, Split, Split]]
+    moments: Moments | None = None  # of the training split; None counts them at first use
 
 
 def load(name: str, *, root: str | os.PathLike[str] | None = None, download: bool = True) -> Dataset:
@@ -64,10 +65,10 @@ def load(name: str, *, root: str | os.PathLike[str] | None = None, download: boo
                 'Or use load("mnist-5k"), which comes with the course and needs no network.'
             )
         content = fetch(name, source.kind, source.files, download_folder(root))
-    return Dataset(name, *source.read(content, source.num_train), source.classes)
+    return Dataset(name, *source.read(content, source.num_train), source.classes, source.moments)
 
 
-def _read_embedded(content: _Content, num_train: int) -> tuple[Split, Split, Split]:
+def _read_embedded(content: _Contents, num_train: int) -> tuple[Split, Split, Split]:
     arrays = read_npz(content["mnist-5k.npz"])
     train, val, test = (
         Split(torch.from_numpy(arrays[f"{split}_images"]), torch.from_numpy(arrays[f"{split}_labels"]).long())
@@ -77,12 +78,12 @@ def _read_embedded(content: _Content, num_train: int) -> tuple[Split, Split, Spl
     return train, val, test
 
 
-def _read_mnist(content: _Content, num_train: int) -> tuple[Split, Split, Split]:
+def _read_mnist(content: _Contents, num_train: int) -> tuple[Split, Split, Split]:
     train_images, train_labels, test_images, test_labels = (read_idx(file) for file in content.values())
     return _split(train_images[:, None], train_labels, test_images[:, None], test_labels, num_train)
 
 
-def _read_cifar(content: _Content, num_train: int) -> tuple[Split, Split, Split]:
+def _read_cifar(content: _Contents, num_train: int) -> tuple[Split, Split, Split]:
     *batches, (test_images, test_labels) = (read_cifar_batch(file) for file in content.values())
     images, labels = (np.concatenate(parts) for parts in zip(*batches, strict=True))
     return _split(images, labels, test_images, test_labels, num_train)
@@ -97,7 +98,7 @@ def _split(
     return (
         _as_split(images[train], labels[train]),
         _as_split(images[val], labels[val]),
-        _as_split(test_images.copy(), test_labels),  # a copy, because the bytes of a file are read-only
+        _as_split(test_images.copy(), test_labels),  # a copy, because what a .gz unpacks to is read-only
     )
 
 
@@ -119,7 +120,8 @@ def _idx_files(folder: str, *digests: str) -> dict[str, str]:
 
 
 # The order of the files is the order in which the readers take them. Digests are of the unpacked files: for MNIST and
-# Fashion-MNIST computed from the published archives, for CIFAR-10 those of torchvision.datasets.CIFAR10.
+# Fashion-MNIST computed from the published archives, for CIFAR-10 those of torchvision.datasets.CIFAR10. Moments follow
+# from files and split; a test counts them anew.
 _SOURCES: dict[str, _Source] = {
     "mnist-5k": _Source(
         None,
@@ -127,6 +129,7 @@ _SOURCES: dict[str, _Source] = {
         4_000,
         _DIGITS,
         _read_embedded,
+        ((0.1310886104441777,), (0.30824599784656553,)),
     ),
     "mnist": _Source(
         "MNIST",
@@ -153,6 +156,7 @@ _SOURCES: dict[str, _Source] = {
         50_000,
         _CLOTHES,
         _read_mnist,
+        ((0.2857464012605042,), (0.35288295170546247,)),
     ),
     "cifar10": _Source(
         "CIFAR10",

@@ -5,10 +5,10 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from course_utils.datasets.storage import DatasetUnavailableError, find, locked
+from course_utils.datasets.storage import Content, DatasetUnavailableError, find, locked
 
 
-def fetch(name: str, kind: str, files: Mapping[str, str], folder: Path) -> dict[str, bytes]:
+def fetch(name: str, kind: str, files: Mapping[str, str], folder: Path) -> dict[str, Content]:
     """Download the set into `folder` and return the checked content of its files.
 
     A second process that asks meanwhile waits, then finds the files. Until all are there and checked, none is.

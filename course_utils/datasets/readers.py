@@ -11,10 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from course_utils.datasets.storage import Content
+
 Bytes = NDArray[np.uint8]
 
 
-def read_idx(content: bytes) -> Bytes:
+def read_idx(content: Content) -> Bytes:
     """Return the array of an idx file of unsigned bytes, as MNIST and Fashion-MNIST use it.
 
     The format: two zero bytes, the type (8 is unsigned byte), the number of dimensions, each size as a big-endian
@@ -36,13 +38,13 @@ def read_idx(content: bytes) -> Bytes:
     return np.frombuffer(content, dtype=np.uint8, offset=header).reshape(shape)
 
 
-def read_npz(content: bytes) -> dict[str, Bytes]:
+def read_npz(content: Content) -> dict[str, Bytes]:
     """Return the arrays of an npz file by name; objects that would need unpickling are refused by NumPy."""
     with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
         return {name: arrays[name] for name in arrays.files}
 
 
-def read_cifar_batch(content: bytes) -> tuple[Bytes, Bytes]:
+def read_cifar_batch(content: Content) -> tuple[Bytes, Bytes]:
     """Return (images, labels) of one batch of CIFAR-10's Python version, shapes (N, 3, 32, 32) and (N,).
 
     The file is a pickle, and a pickle can name any function to be called. This reader knows three names, those that

@@ -8,6 +8,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
+
+Content = bytes | memoryview  # of a file
+
 PACKAGE = Path(__file__).parents[1]
 
 
@@ -51,7 +55,7 @@ def download_folder(root: str | os.PathLike[str] | None = None) -> Path:
     )
 
 
-def find(files: Mapping[str, str], places: list[Path]) -> dict[str, bytes] | None:
+def find(files: Mapping[str, str], places: list[Path]) -> dict[str, Content] | None:
     """Return the checked content of every file of a set from the first place that has them all, else None.
 
     Args:
@@ -72,11 +76,12 @@ def _present(path: Path) -> Path | None:
     return next((candidate for candidate in (path, packed) if candidate.is_file()), None)
 
 
-def _read(path: Path, expected: str) -> bytes:
+def _read(path: Path, expected: str) -> Content:
     """Return the (unpacked) content of a file after comparing its digest."""
     algorithm, digest = expected.split(":")
+    content: Content = np.fromfile(path, np.uint8).data  # large pages of memory: half the time of read_bytes
     try:
-        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        content = gzip.decompress(content) if path.suffix == ".gz" else content
     except (EOFError, gzip.BadGzipFile) as error:
         raise DatasetUnavailableError(f"{path} is damaged: {error}. Delete it and load again.") from error
     received = hashlib.new(algorithm, content, usedforsecurity=False).hexdigest()

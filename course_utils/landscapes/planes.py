@@ -56,10 +56,10 @@ def loss_on_plane_by_linearity(
     losses = torch.empty(num_points, num_points, dtype=torch.float64)
     z = torch.empty_like(P)  # filled anew for each point: a block of this size is slow to ask for
     for i, a in enumerate(t.tolist()):
-        row = {name: w + a * d1[name] for name, w in own.items()}
+        row = {name: torch.add(w, d1[name], alpha=a) for name, w in own.items()}
         along = P + a * Q
         for j, b in enumerate(t.tolist()):
-            point = {name: w + b * d2[name] for name, w in row.items()}
+            point = {name: torch.add(w, d2[name], alpha=b) for name, w in row.items()}
             losses[i, j] = _loss_at(rest, point, torch.add(along, R, alpha=b, out=z), y, loss)
     return t, losses
 

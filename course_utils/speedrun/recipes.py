@@ -80,8 +80,10 @@ def fit(
     network.train()
     for _ in range(num_epochs):
         for part in torch.split(torch.randperm(len(y), generator=generator)[:used], batch_size):
+            # half the time of x[part]: rows are copied as wholes
+            images = x.index_select(0, part)
             with torch.autocast(x.device.type, torch.bfloat16, enabled=autocast):
-                logits = network(x[part])
+                logits = network(images)
             loss = F.cross_entropy(logits.float(), y[part], label_smoothing=label_smoothing)
             network.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]

@@ -19,7 +19,7 @@ WIDTHS = (
     10,
 )  # the network of S0 (row S0-055 and its neighbours): 633,226 parameters
 NUM_SEEDS = 10
-Z_ONE_SIDED = 1.64  # a recipe whose true mean is the target passes in about one of twenty confirmations
+Z_ONE_SIDED = 1.64  # a recipe whose true mean is the target passes about once in fifteen times (claim 16.1)
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,8 @@ class Race:
 
 RACES = {
     "fashion-mnist": Race("fashion-mnist", 0.8946, {"gold": 0.55, "silver": 0.85, "bronze": 1.5}),  # S0-072
-    # the small race: what S0's recipe reaches there in 40 epochs (93.50 % over 12 seeds; notebook 16 measures it again),
-    # and levels a little above what recipes of two to four epochs of float32 cost
+    # the small race: what S0's settings reach there in 40 epochs (93.50 % over 12 seeds; notebook 16 measures it
+    # again), and levels a little above what recipes of two to four epochs cost in float32
     "mnist-5k": Race("mnist-5k", 0.935, {"gold": 0.9, "silver": 1.3, "bronze": 2.0}),
 }
 

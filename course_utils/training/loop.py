@@ -93,7 +93,8 @@ def train(
             losses, hits = [], []
             order = torch.randperm(len(data[1]), generator=generator).to(data[1].device)
             for index in torch.split(order, batch_size):
-                x, y = data[0][index], data[1][index]
+                # not data[0][index]: index_select copies rows as wholes, in half the time
+                x, y = data[0].index_select(0, index), data[1].index_select(0, index)
                 with torch.autocast(x.device.type, torch.bfloat16, enabled=autocast):
                     output = model(x)
                 batch_loss = loss(output.float() if autocast else output, y)
