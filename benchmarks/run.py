@@ -24,6 +24,7 @@ from figure import draw_growth
 from records import Growth, Limit, Record, Row, Skipped, version_of
 
 from course_utils.datasets import DatasetUnavailableError
+from course_utils.devices import processor_name
 
 RESULTS = Path(__file__).resolve().parent / "results"
 BENCHMARKS = (
@@ -36,7 +37,7 @@ def describe_machine() -> dict[str, object]:
     """Return what the ratios may depend on: processor, cores, versions, load; nothing that names the machine."""
     return {
         "date": datetime.datetime.now(tz=datetime.UTC).date().isoformat(),
-        "processor": _processor(),
+        "processor": processor_name(),
         "cores": os.cpu_count(),
         "instructions": torch.backends.cpu.get_cpu_capability(),
         "python": platform.python_version(),
@@ -45,17 +46,6 @@ def describe_machine() -> dict[str, object]:
         "threads": 1,
         "load": _load(),
     }
-
-
-def _processor() -> str:
-    """Return the model of the processor where the system tells it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.machine()
-    return next(
-        (line.partition(": ")[2] for line in lines if line.startswith("model name")), platform.machine()
-    )
 
 
 def _load() -> str:

@@ -9,7 +9,7 @@
 2. `models` multilayer perceptrons; `probes` activations and gradients, without a trace; `landscapes` lines, planes and
    trajectories; `curvature` Hessian-vector products and Lanczos
 3. `training` the loop, evaluation, exact resume
-4. `sweeps` many configurations at once, on one machine or a cluster
+4. `sweeps` many configurations at once, on one machine or a cluster; `speedrun` one network against the clock
 
 Beside them: `plotting` draws records and imports none of these; `playgrounds` are figures that answer at once, in a
 notebook or on a page; `authoring` is what maintainers run (`course`).

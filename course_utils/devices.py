@@ -1,6 +1,9 @@
 """Where does the computation run? Named once, at the top of a notebook; everything below follows its tensors."""
 
+import contextlib
 import platform
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -33,3 +36,32 @@ def processor_name() -> str:
         return platform.machine()
     models = (line.partition(": ")[2].strip() for line in lines if line.startswith("model name"))
     return next(models, platform.machine())
+
+
+class _Count:
+    """How many compute so in this process, and how many threads it had before the first of them."""
+
+    lock = threading.Lock()
+    users = 0
+    threads = 1
+
+
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """Compute with one thread, and put the number back, though other users may come and go in this process.
+
+    torch keeps a number for each thread, which takes the number of the process when it first needs one. So it is asked
+    for before it is set: else a product within the block would still take what a block that has ended left.
+    """
+    with _Count.lock:
+        before = torch.get_num_threads()
+        if _Count.users == 0:
+            _Count.threads = before
+        _Count.users += 1
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        with _Count.lock:
+            _Count.users -= 1
+            torch.set_num_threads(_Count.threads)

@@ -13,6 +13,7 @@ from course_utils.authoring.form.ledger import claim_sources
 from course_utils.authoring.library import CourseError
 from course_utils.authoring.site import pages, stage
 from course_utils.authoring.site.docstrings import inline, to_rst
+from course_utils.authoring.site.leaderboard import leaderboard_page
 from course_utils.authoring.stored import read_claim, stored_claims
 from course_utils.exercises import SEAL
 
@@ -110,6 +111,16 @@ def test_the_benchmarks_show_bounds_exponents_and_what_was_missed(tmp_path):
     assert "<td>500 to 50,000</td><td>0.98 [0.90, 1.00]</td><td>1</td>" in text
     assert "<td>density</td><td>no peer</td>" in text
     assert "](_static/scaling.svg)" in text
+
+
+def test_the_speedrun_shows_accuracy_bound_and_cost_of_every_entry(tmp_path):
+    entry = {"dataset": "fashion-mnist", "name": "gold", "level": "gold", "mean": 0.89876, "bound": 0.8951,
+             "target": 0.8946, "units": 0.5449, "seconds": 2.94, "machine": "X",
+             "date": "2026-01-01", "commit": "abc"}  # fmt: skip
+    (tmp_path / "speedrun.json").write_text(json.dumps({"entries": [entry, entry | {"name": "mine <b>"}]}))
+    text = leaderboard_page(tmp_path / "speedrun.json")
+    assert "<td>89.88 %</td><td>89.51 %</td><td>89.46 %</td><td>0.54</td><td>2.9" in text
+    assert "mine &lt;b&gt;" in text
 
 
 def test_every_module_that_notebooks_import_has_a_page_and_no_other():

@@ -18,8 +18,9 @@ pytest.importorskip("playwright", reason="the slides extra is not installed")
 from course_utils.authoring.site.make import make_site
 
 ROOT = Path(__file__).parents[1]
-PAGES = ["index.html", "ledger.html", "sources.html", "benchmarks.html", "api/optimizers.html",
-         "notebooks/04_vanishing_and_exploding.html", "notebooks/08_optimizers.html"]  # fmt: skip
+PAGES = ["index.html", "ledger.html", "sources.html", "benchmarks.html", "speedrun.html", "cluster.html",
+         "api/optimizers.html", "notebooks/04_vanishing_and_exploding.html",
+         "notebooks/08_optimizers.html"]  # fmt: skip
 
 
 class Quiet(SimpleHTTPRequestHandler):

@@ -1,4 +1,4 @@
-"""The `course` command: run, validate, refresh, coverage, slides, site, student, new, doctor.
+"""The `course` command: run, validate, refresh, coverage, slides, site, student, speedrun, new, doctor.
 
 Exit codes: 0 all is well; 1 a notebook, a claim or a stored output fails; 2 the request cannot be met; 130 interrupted.
 """
@@ -50,6 +50,9 @@ def make_parser() -> argparse.ArgumentParser:
     _add_common(run)
     _add_set(run)
     run.add_argument("--output", type=Path, help="folder of the executed copies (default: build/executed)")
+    run.add_argument(
+        "--scheduler", metavar="ADDRESS", help="let the workers of this Dask cluster run them, one a thread"
+    )
     run.set_defaults(command=_run)
 
     refresh = commands.add_parser("refresh", help="rewrite the stored outputs from a clean run")
@@ -87,6 +90,17 @@ def make_parser() -> argparse.ArgumentParser:
         help="write a course folder for nbgrader instead, solutions included, to grade from",
     )  # fmt: skip
     student.set_defaults(command=_student)
+
+    speedrun = commands.add_parser(
+        "speedrun", help="judge a recipe on fresh seeds; the leaderboard takes what passes"
+    )
+    speedrun.add_argument(
+        "recipe", nargs="?", help="a level such as gold, or a Python file (default: show the leaderboard)"
+    )
+    speedrun.add_argument("--dataset", help="fashion-mnist (default) or mnist-5k, the small race")
+    speedrun.add_argument("--seeds", type=_positive, help="runs (default: 10, which the rule asks for)")
+    speedrun.add_argument("--leaderboard", type=Path, help="file of the entries (default: the repository's)")
+    speedrun.set_defaults(command=_speedrun)
 
     new = commands.add_parser("new", help="make a notebook from the form")
     new.add_argument("name", help="such as 10_normalization")
@@ -142,8 +156,8 @@ def _run(options: argparse.Namespace) -> int:
     watcher = Watcher(console)
     with watcher.watching():
         outcomes = run_all(
-            notebooks, output, settings=settings, jobs=options.jobs, timeout=options.timeout,
-            on_cell=watcher.on_cell, on_done=watcher.on_done,
+            notebooks, output, settings=settings, jobs=options.jobs, scheduler=options.scheduler,
+            timeout=options.timeout, on_cell=watcher.on_cell, on_done=watcher.on_done,
         )  # fmt: skip
     write_records(outcomes, output)
     print_outcomes(outcomes, console)
@@ -242,6 +256,15 @@ def _student(options: argparse.Namespace) -> int:
     output = (options.output or root / "build" / "student").resolve()
     make_student(notebooks, output, publication=read_publication(root), say=print)
     return 0
+
+
+def _speedrun(options: argparse.Namespace) -> int:
+    from course_utils.authoring.speedrun import run_speedrun
+
+    given = {"--dataset": options.dataset, "--seeds": options.seeds}
+    arguments = [text for name, value in given.items() if value is not None for text in (name, str(value))]
+    recipe = [options.recipe] if options.recipe else []
+    return run_speedrun(find_root(), [*recipe, *arguments], options.leaderboard)
 
 
 def _new(options: argparse.Namespace) -> int:

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from course_utils.authoring.execute import OnCell, Outcome, execute
 from course_utils.authoring.kernel import KernelPool, kernel_environment
+from course_utils.authoring.library import CourseError
 
 T = TypeVar("T")
 
@@ -22,6 +23,7 @@ def run_all(
     *,
     settings: Mapping[Path, Mapping[str, Any]] | None = None,
     jobs: int = 2,
+    scheduler: str | None = None,
     timeout: float = 600.0,
     on_cell: OnCell | None = None,
     on_done: Callable[[Outcome], None] | None = None,
@@ -32,12 +34,21 @@ def run_all(
         notebooks: stored notebooks; read only.
         output: folder of the copies.
         settings: the parameters of each notebook, from `share_settings`.
-        jobs: how many kernels run at a time.
+        jobs: how many kernels run at a time here.
+        scheduler: address of a running Dask cluster, whose workers run the notebooks instead; they see the same folder.
         timeout: seconds that one cell may take.
         on_cell: called from the threads, before each cell.
         on_done: called here, as each notebook ends.
+    Raises: CourseError: if there is a `scheduler`, and it or its workers cannot be had.
     """
     settings = settings or {}
+    if scheduler is not None:
+        on_cluster = _import_cluster()
+        done = on_cluster(
+            longest_first(notebooks, output), output, scheduler,
+            settings=settings, timeout=timeout, on_cell=on_cell, on_done=on_done,
+        )  # fmt: skip
+        return [done[notebook] for notebook in notebooks]
     with tempfile.TemporaryDirectory(prefix="course-") as scratch:
         environment = kernel_environment(Path(scratch))
 
@@ -49,6 +60,16 @@ def run_all(
 
         done = in_threads(run_one, longest_first(notebooks, output), KernelPool(Path(scratch)), jobs, on_done)
     return [done[notebook] for notebook in notebooks]
+
+
+def _import_cluster() -> Callable[..., dict[Path, Outcome]]:
+    try:
+        from course_utils.authoring.cluster import run_on_cluster
+    except ModuleNotFoundError as error:
+        if error.name not in ("dask", "distributed"):
+            raise
+        raise CourseError("--scheduler needs Dask: pip install 'course-utils[sweep]'.") from None
+    return run_on_cluster
 
 
 def in_threads(

@@ -6,8 +6,7 @@ import math
 import os
 import statistics
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -15,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from course_utils.datasets import Dataset
-from course_utils.devices import processor_name
+from course_utils.devices import one_thread, processor_name
 from course_utils.speedrun.baseline import PublishedRecipe
 from course_utils.speedrun.recipes import Recipe
 from course_utils.speedrun.rules import NUM_SEEDS, RACES, check_network, fresh_seeds, lower_bound
@@ -103,7 +102,7 @@ def judge(
     if data.name not in RACES:
         raise ValueError(f"there is no race on {data.name}; choose one of {', '.join(RACES)}.")
     seeds = fresh_seeds(f"{name}\n{text}", num_seeds)
-    with _one_thread():
+    with one_thread():
         accuracies, seconds, units = _run_all(recipe, data, seeds, progress)
     cost, unit = statistics.median(seconds), statistics.median(units)
     race = RACES[data.name]
@@ -166,13 +165,3 @@ def _accuracy(network: nn.Module, images: Tensor, labels: Tensor) -> float:
     batches = zip(torch.split(images, _BATCH), torch.split(labels, _BATCH), strict=True)
     hits = sum((network(x).argmax(1) == y).sum().item() for x, y in batches)
     return float(hits) / len(labels)
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    number = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(number)

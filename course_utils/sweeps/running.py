@@ -1,33 +1,19 @@
 """Where do the jobs run? In this process, in processes beside it, or on a Dask cluster: the results are the same.
 
-joblib does the work. Each job computes with one thread, so that its sums have one order wherever it runs, and takes its
-randomness from a seed of its own, so that it does not matter who runs before whom.
+Each job computes with one thread, so that its sums have one order wherever it runs, and takes its randomness from a
+seed of its own, so that it does not matter who runs before whom. A sweep with a results file may be cut off:
+the next call computes what is missing.
 """
 
 import contextlib
 import logging
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-import torch
-
-from course_utils.seeding import fork_seeds
-
-
-@dataclass(frozen=True)
-class SweepRecord:
-    """One job: what it was given, and what it returned or why it did not."""
-
-    configuration: dict[str, Any]
-    seed: int
-    result: Any  # None where the job raised
-    error: str = ""  # "ValueError: lr must be ..."; empty where it did not
-
-    @property
-    def failed(self) -> bool:
-        """Say whether the job raised."""
-        return bool(self.error)
+from course_utils.sweeps.jobs import Job, SweepRecord, number_jobs
+from course_utils.sweeps.store import ResultsFile, check_storable
+from course_utils.sweeps.workers import compute
 
 
 def run_sweep(
@@ -36,49 +22,63 @@ def run_sweep(
     *,
     seed: int = 0,
     num_jobs: int = 1,
+    results: str | os.PathLike[str] | None = None,
     progress: bool = False,
 ) -> list[SweepRecord]:
     """Call `function(seed=..., **configuration)` for each configuration and return the records, in the order given.
 
     Inside `with joblib.parallel_config("dask"):` the connected cluster runs the jobs instead, whatever `num_jobs` says;
-    nothing else changes. A job that raises becomes a record with its error: the others are not lost.
+    nothing else changes. A job that raises becomes a record with its error, and so does one whose workers die of it:
+    the others are not lost. A worker that dies of something else costs the time of what it was at.
 
     Args:
         function: importable by the workers (a module's function); returns what can be pickled.
         configurations: keyword arguments. One with a "seed" of its own keeps it, for runs that are to be paired.
         seed: the others get a seed each from `fork_seeds(seed, n)`.
         num_jobs: processes; 1 stays in this one, -1 takes one for each core.
+        results: a file that gets a line for each job that ends (see `ResultsFile`). What it holds already is not
+            computed again, except what failed; the file knows the function by its name, so that a function that was
+            changed needs another file. Configurations and results are then of numbers, text, lists and dicts.
         progress: show a bar over the jobs.
-    Raises: ValueError: if num_jobs is 0.
+
+    Raises:
+        ValueError: if num_jobs is 0, or `results` is damaged or of another function or seed.
+        TypeError: if JSON cannot hold a configuration or a result as it is, and `results` is given.
+        BlockingIOError: if another sweep writes `results`.
+        ConnectionError: if the Dask scheduler is lost; `results` keeps what had ended.
     """
     if num_jobs == 0:
         raise ValueError("num_jobs counts processes, 1 for this one alone or -1 for one a core, got 0.")
-    if not configurations:
+    jobs = number_jobs(configurations, seed)
+    if not jobs:
         return []
-    import joblib
+    if results is None:
+        return _run(function, jobs, num_jobs, None, progress)
+    check_storable(jobs)
+    with ResultsFile(results, function, seed) as store:
+        return _run(function, jobs, num_jobs, store, progress)
+
+
+def _run(
+    function: Callable[..., Any],
+    jobs: Sequence[Job],
+    num_jobs: int,
+    store: ResultsFile | None,
+    progress: bool,
+) -> list[SweepRecord]:
+    """Compute what the store does not know, and return everything in the order of the jobs."""
     from tqdm import tqdm
 
-    seeds = fork_seeds(seed, len(configurations))
-    jobs = (
-        joblib.delayed(_run_one)(function, {"seed": own, **configuration})
-        for own, configuration in zip(seeds, configurations, strict=True)
-    )
-    records = joblib.Parallel(n_jobs=num_jobs, return_as="generator")(jobs)
-    with tqdm(records, total=len(configurations), disable=not progress, leave=False) as bar:
-        return list(bar)
-
-
-def _run_one(function: Callable[..., Any], arguments: dict[str, Any]) -> SweepRecord:
-    """Run one job on one thread and put the number of threads back."""
-    num_threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    configuration = {name: value for name, value in arguments.items() if name != "seed"}
-    try:
-        return SweepRecord(configuration, arguments["seed"], function(**arguments))
-    except Exception as error:
-        return SweepRecord(configuration, arguments["seed"], None, f"{type(error).__name__}: {error}")
-    finally:
-        torch.set_num_threads(num_threads)
+    known = ((job, store.find(job)) for job in jobs) if store else ()
+    records = {job.number: record for job, record in known if record is not None}
+    missing = [job for job in jobs if job.number not in records]
+    with tqdm(total=len(jobs), initial=len(records), disable=not progress, leave=False) as bar:
+        for ended in compute(function, missing, num_jobs):
+            records.update({job.number: record for job, record in ended})
+            if store:
+                store.append(record for _, record in ended)
+            bar.update(len(ended))
+    return [records[job.number] for job in jobs]
 
 
 def stop_workers() -> None:
@@ -107,6 +107,7 @@ def local_dask(num_workers: int = 2) -> Iterator[None]:
         distributed.LocalCluster(
             host=loopback, n_workers=num_workers, threads_per_worker=1, processes=True, scheduler_port=0,
             dashboard_address=None, memory_limit=0, silence_logs=logging.CRITICAL,
+            scheduler_kwargs={"dashboard_address": f"{loopback}:0"},  # without a dashboard too, it would listen on 8787
         ) as cluster,
         distributed.Client(cluster),
         joblib.parallel_config("dask"),

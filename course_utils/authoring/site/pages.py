@@ -13,6 +13,7 @@ import course_utils
 from course_utils.authoring.coverage import Row, state_of
 from course_utils.authoring.form.ledger import claim_rows, claim_sources
 from course_utils.authoring.library import Notebook
+from course_utils.authoring.site.tables import link, page, table
 from course_utils.authoring.stored import StoredClaim, stored_claims
 
 _GROWTH_ALT = (
@@ -70,7 +71,7 @@ def ledger_page(lessons: Sequence[Lesson]) -> str:
     """Return the page of all claims: what is stated, what was measured, what was expected, where it stands."""
     body = [
         (
-            _link(f"notebooks/{lesson.stem}.html", claim.id),
+            link(f"notebooks/{lesson.stem}.html", claim.id),
             claim.statement,
             claim.result,
             lesson.sources.get(claim.id, ""),
@@ -82,11 +83,11 @@ def ledger_page(lessons: Sequence[Lesson]) -> str:
         for claim in lesson.claims
     ]
     heads = ("claim", "statement", "measured and expected", "source", "rows", "notebook*", "verdict*")
-    return _page(
+    return page(
         "The ledger",
         f"Every number in the course is one of these {len(body):,} claims. They were measured by the run whose outputs "
         "are stored, on a CPU; `course run` measures them again, and fails if one does not hold.",
-        _table(heads, body, raw=[0]),
+        table(heads, body, raw=[0]),
     )
 
 
@@ -106,18 +107,18 @@ def sources_page(rows: Iterable[Row], lessons: Sequence[Lesson]) -> str:
         for row in rows
     ]
     heads = ("row", "statement", "what holds", "answered in", "topic*", "source*", "verdict*")
-    return _page(
+    return page(
         "The sources",
         "The course stands on four sources: a tutorial (S0), a slide deck (S1), lecture notes (S2) and a lecture unit "
         f"(S3). These are their {len(body)} teachable statements, each with the claims that answer it.",
-        _table(heads, body, raw=[3]),
+        table(heads, body, raw=[3]),
     )
 
 
 def _cover(part: str, stems: Mapping[str, str]) -> str:
     stem = stems.get(part[:2])
     label = part if "#" not in part else f"{part[:2]}, a cell"
-    return _link(f"notebooks/{stem}.html", label) if stem else html.escape(label)
+    return link(f"notebooks/{stem}.html", label) if stem else html.escape(label)
 
 
 def benchmarks_page(results: Path) -> str:
@@ -146,7 +147,7 @@ def benchmarks_page(results: Path) -> str:
         "of the ratios with their range. The floor is the ratio that work which nobody can leave out would reach. "
         f"`make bench` measures it again. Machine: {machine}."
     )
-    return _page("Benchmarks", intro, "\n\n".join([_table(heads, rows), *_further_tables(stored)]))
+    return page("Benchmarks", intro, "\n\n".join([table(heads, rows), *_further_tables(stored)]))
 
 
 def _further_tables(stored: Mapping[str, list[dict[str, Any]]]) -> Iterable[str]:
@@ -158,19 +159,19 @@ def _further_tables(stored: Mapping[str, list[dict[str, Any]]]) -> Iterable[str]
             for one in limits
         ]  # fmt: skip
         yield "## Numbers with a bound"
-        yield _table(("what", "ours", "measured", "at most", "verdict", "remark"), body)
+        yield table(("what", "ours", "measured", "at most", "verdict", "remark"), body)
     if growth := stored.get("growth"):
         exponents = [
             (one["what"], one["size"], f"{one['sizes'][0]:,} to {one['sizes'][-1]:,}",
-             f"{one['exponent']:.2f} [{one['low']:.2f}, {one['high']:.2f}]", f"{one['theory']:g}")
+             f"{one['exponent']:.2f} [{one['low']:.2f}, {one['high']:.2f}]", f"{one['theory']:g}", one.get("note", ""))
             for one in growth
         ]  # fmt: skip
         yield "## How costs grow"
-        yield _table(("what", "size", "from, to", "exponent [range]", "theory"), exponents)
+        yield table(("what", "size", "from, to", "exponent [range]", "theory", "remark"), exponents)
         yield f"![{_GROWTH_ALT}](_static/scaling.svg)"
     if skipped := stored.get("skipped"):
         yield "## Not measured"
-        yield _table(("what", "why"), [(one["what"], one["reason"]) for one in skipped])
+        yield table(("what", "why"), [(one["what"], one["reason"]) for one in skipped])
 
 
 def _number(value: float | None, form: str = "g") -> str:
@@ -197,26 +198,3 @@ def _reference(name: str) -> str:
     options = [":members:", *([":imported-members:"] if hasattr(module, "__all__") else [])]
     lines = [f".. automodule:: course_utils.{name}", *(f"   {option}" for option in options)]
     return "\n".join([f"# {name}", "", "```{eval-rst}", *lines, "```", ""])
-
-
-def _page(title: str, intro: str, table: str) -> str:
-    return f"# {title}\n\n{intro}\n\n{table}\n"
-
-
-def _link(address: str, label: str) -> str:
-    return f'<a href="{html.escape(address)}">{html.escape(label)}</a>'
-
-
-def _table(heads: Sequence[str], body: Iterable[Sequence[str]], *, raw: Sequence[int] = ()) -> str:
-    """Return an HTML table; a head that ends with * gets a filter, the columns `raw` are HTML already."""
-    head = "".join(
-        f'<th scope="col"{" data-filter" if name.endswith("*") else ""}>{name.rstrip("*")}</th>'
-        for name in heads
-    )
-    lines = [
-        f'<div class="ledger-frame" tabindex="0"><table class="ledger"><thead><tr>{head}</tr></thead><tbody>'
-    ]
-    for row in body:
-        cells = (cell if index in raw else html.escape(cell) for index, cell in enumerate(row))
-        lines.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
-    return "\n".join([*lines, "</tbody></table></div>"])
