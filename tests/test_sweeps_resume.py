@@ -283,7 +283,7 @@ def test_a_function_that_its_name_does_not_identify_is_refused(path):
 def test_the_function_of_a_script_has_the_name_of_the_script(tmp_path, monkeypatch):
     path = tmp_path / "x.jsonl"
     monkeypatch.setattr(half, "__module__", "__main__")
-    monkeypatch.setattr(sys.modules["__main__"], "__file__", "/somewhere/rates.py")
+    monkeypatch.setattr(sys.modules["__main__"], "__file__", "/somewhere/rates.py", raising=False)
     run_sweep(half, [{"x": 1}], results=path)
     assert json.loads(path.read_text().splitlines()[0])["function"] == "rates.half"
     monkeypatch.delattr(sys.modules["__main__"], "__file__")  # as in a notebook
