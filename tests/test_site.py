@@ -119,7 +119,7 @@ def test_the_speedrun_shows_accuracy_bound_and_cost_of_every_entry(tmp_path):
              "date": "2026-01-01", "commit": "abc"}  # fmt: skip
     (tmp_path / "speedrun.json").write_text(json.dumps({"entries": [entry, entry | {"name": "mine <b>"}]}))
     text = leaderboard_page(tmp_path / "speedrun.json")
-    assert "<td>89.88 %</td><td>89.51 %</td><td>89.46 %</td><td>0.54</td><td>2.9" in text
+    assert "<td>89.88</td><td>89.51</td><td>89.46</td><td>0.54</td><td>2.9" in text
     assert "mine &lt;b&gt;" in text
 
 
