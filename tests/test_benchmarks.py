@@ -165,6 +165,19 @@ def test_an_epoch_says_what_its_time_is_and_what_bfloat16_gains_where_there_is_o
         assert "products 4.0 times as fast, and all the rest 1.4 times" in notes[epoch.HALF]
 
 
+def test_a_gain_is_not_computed_from_a_rest_that_the_scatter_of_the_products_hides(bench):
+    networks = bench("networks")
+    seconds = {
+        "ours": [2.0, 2.1],
+        "ours, half": [1.1, 1.2],
+        "products": [2.1, 2.0],
+        "products, bfloat16": [0.8, 0.8],
+    }
+    note = networks.half_precision_note(seconds, "ours", "ours, half")
+    assert "products 2.6 times as fast, and they are nearly all of its time" in note
+    assert "all the rest" not in note
+
+
 def test_paths_at_once_say_how_long_all_of_them_take_beside_the_one(bench):
     trajectories = bench("trajectories")
     seconds = {
