@@ -16,7 +16,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 PACKAGE = REPOSITORY / "course_utils"
 
 LAYERS = (
-    {"_checks", "_display", "_seals"},  # the ground
+    {"_checks", "_display", "_files", "_seals"},  # the ground
     {"seeding", "devices", "claims", "exercises"},
     {
         "gradcheck", "autodiff", "initializers", "optimizers", "objectives", "datasets",

@@ -58,7 +58,7 @@ def test_json_is_strict_where_python_would_write_nan(history, tmp_path):
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(history, tmp_path, monkeypatch):
     logs.write_csv(history, tmp_path / "run.csv")
     old = (tmp_path / "run.csv").read_text()
-    monkeypatch.setattr(logs.os, "replace", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
+    monkeypatch.setattr("os.replace", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
     with pytest.raises(OSError, match="disk full"):
         logs.write_csv(History(), tmp_path / "run.csv")
     assert [path.name for path in tmp_path.iterdir()] == ["run.csv"]

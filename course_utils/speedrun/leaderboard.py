@@ -2,12 +2,12 @@
 
 import importlib.util
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from course_utils._files import replace_text
 from course_utils.speedrun import recipes
 from course_utils.speedrun.judge import Entry
 from course_utils.speedrun.recipes import RECIPES, Recipe
@@ -43,12 +43,7 @@ def add_entry(path: str | Path, entry: Entry) -> list[Entry]:
     others = [known for known in read_entries(path) if (known.dataset, known.name) != key]
     entries = sorted([*others, entry], key=lambda each: (each.dataset, each.units))
     text = json.dumps({"entries": [each.as_record() for each in entries]}, ensure_ascii=False, indent=1)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        partial.write_text(text + "\n", encoding="utf-8")
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    replace_text(path, text + "\n")
     return entries
 
 

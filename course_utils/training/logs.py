@@ -8,7 +8,6 @@ import csv
 import io
 import json
 import math
-import os
 import warnings
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -16,6 +15,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from course_utils._files import replace_text
 from course_utils.training.records import EpochRecord, History
 
 Points = list[tuple[int, float]]  # (step or epoch, value)
@@ -29,7 +29,7 @@ def write_csv(history: History, path: str | Path) -> None:
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     writer.writeheader()
     writer.writerows(asdict(record) for record in history.epochs)
-    _replace(Path(path), text.getvalue())
+    replace_text(Path(path), text.getvalue())
 
 
 def read_csv(path: str | Path) -> list[EpochRecord]:
@@ -51,7 +51,7 @@ def write_json(history: History, path: str | Path) -> None:
         "epochs": [{k: _or_null(v) for k, v in asdict(e).items()} for e in history.epochs],
         "diverged": history.diverged,
     }
-    _replace(Path(path), json.dumps(record, allow_nan=False))
+    replace_text(Path(path), json.dumps(record, allow_nan=False))
 
 
 def read_json(path: str | Path) -> History:
@@ -115,14 +115,3 @@ def _or_null(value: float) -> float | None:
 
 def _or_nan(value: float | None) -> float:
     return math.nan if value is None else value
-
-
-def _replace(path: Path, text: str) -> None:
-    """Write beside the file and rename."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        partial.write_text(text, encoding="utf-8")
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
