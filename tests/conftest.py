@@ -17,6 +17,8 @@ from course_utils.seeding import make_generator
 
 torch.set_num_threads(1)
 
+pytest_plugins = ["tally"]
+
 PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 # What axe-core, once it is in the page, holds against it, of serious or critical impact.
 BARRIERS = """async () => {
