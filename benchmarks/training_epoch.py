@@ -24,7 +24,7 @@ from course_utils.optimizers import Adam
 from course_utils.seeding import make_generator
 from course_utils.speedrun import WIDTHS, PublishedRecipe
 from course_utils.training import has_fast_bfloat16, train
-from course_utils.training.loop import EVALUATION_BATCH
+from course_utils.training.evaluation import EVALUATION_BATCH
 
 GOALS = {256: (2.3, 5.0), 64: (3.0, 5.0)}  # batch size -> ratio wanted in float32 and with bfloat16
 NUM_TRAIN, NUM_VALIDATION = 50_000, 10_000

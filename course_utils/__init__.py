@@ -1,8 +1,9 @@
 """Why deep networks train: the helper package of the course. Import what you need from its modules, in layers.
 
-0. `_checks` argument errors that teach; `_display` cell or terminal; `_files` the old whole or the new whole;
-   `_seals` answers locked with themselves; `seeding` generators instead of a global seed; `devices` where it runs;
-   `claims` every number is a check; `exercises` checks that say which mistake was made
+0. `_checks` argument errors that teach; `_types` arguments checked against their annotations; `_display` cell or
+   terminal; `_files` the old whole or the new whole; `_seals` answers locked with themselves; `seeding` generators
+   instead of a global seed; `devices` where it runs; `claims` every number is a check; `exercises` checks that say
+   which mistake was made; `_given` whose error it is when a function that was passed in fails
 1. `gradcheck` finite differences; `autodiff` reverse mode on NumPy arrays; `initializers` the start; `optimizers` the
    step; `objectives` surfaces with known minima; `normalization` and `regularization` written out; `calibration` does
    a probability mean what it says; `intervals` how sure a comparison is; `datasets` images in memory, hashes checked

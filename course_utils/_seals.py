@@ -26,6 +26,9 @@ _TAG = 6  # bytes that tell whether a key fits; one wrong key in 3e14 would
 _CELL = 8
 _WEIGHTS = ((5**0.5 - 1) / 2, 2**0.5 - 1)  # irrational steps: the weights of different entries differ
 NEAR = 1e-3  # relative distance within which an answer is called nearly right
+_LARGEST = (
+    1e307  # a sum of absolute values beyond it has no place on the grid: its weighted sums could overflow
+)
 _WIDE = "near "  # begins the places of the grid that is as wide as that
 
 
@@ -98,9 +101,10 @@ def _codes(value: Any, rtol: float, atol: float, *, nearest: bool = False) -> It
     finite = np.isfinite(array)
     kinds = "" if finite.all() else "".join(str(entry) for entry in np.where(finite, 0.0, array).flat)
     entries = np.where(finite, array, 0.0).ravel()
-    size = float(np.abs(entries).sum())
-    if size <= atol:
-        yield f"{array.shape} {kinds} zero"
+    with np.errstate(over="ignore"):
+        size = float(np.abs(entries).sum())
+    if size <= atol or size > _LARGEST:
+        yield f"{array.shape} {kinds} {'zero' if size <= atol else 'beyond'}"
         return
     index = np.arange(1, entries.size + 1)
     sums = (float(entries @ (1 + (index * step) % 1)) / size for step in _WEIGHTS)

@@ -11,6 +11,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from course_utils._checks import check_at_least, check_floating, check_labels
+from course_utils._types import checked
+
 NUM_BINS = 15  # of equal width, as in Guo et al. 2017
 _BISECTIONS = 80  # halvings of an interval of length 2 ln 1000: below the spacing of float64
 _COLDEST = 1e-3  # temperatures from here to its inverse are tried
@@ -25,6 +28,7 @@ class ReliabilityBins(NamedTuple):
     accuracy: Tensor  # [bins], share of right answers
 
 
+@checked
 def reliability_bins(probabilities: Tensor, labels: Tensor, *, num_bins: int = NUM_BINS) -> ReliabilityBins:
     r"""Sort predictions by the probability of the class predicted, and ask each bin how often it was right.
 
@@ -38,9 +42,8 @@ def reliability_bins(probabilities: Tensor, labels: Tensor, *, num_bins: int = N
     Source: Guo et al. 2017 (ICML; arXiv:1706.04599), section 2.
     """
     _check_predictions(probabilities, labels)
-    if num_bins < 1:
-        raise ValueError(f"num_bins must be at least 1, got {num_bins}.")
-    confidence, predicted = probabilities.double().max(1)
+    check_at_least("num_bins", num_bins, 1)
+    confidence, predicted = probabilities.detach().double().max(1)
     right = (predicted == labels).double()
     bin_of = ((confidence * num_bins).ceil().long() - 1).clamp(0, num_bins - 1)
     counts = torch.bincount(bin_of, minlength=num_bins)
@@ -50,6 +53,7 @@ def reliability_bins(probabilities: Tensor, labels: Tensor, *, num_bins: int = N
     return ReliabilityBins(torch.linspace(0, 1, num_bins + 1), counts, means[0], means[1])
 
 
+@checked
 def expected_calibration_error(probabilities: Tensor, labels: Tensor, *, num_bins: int = NUM_BINS) -> float:
     r"""Return the mean distance between confidence and accuracy over the bins, each weighted by its examples.
 
@@ -69,6 +73,7 @@ def expected_calibration_error(probabilities: Tensor, labels: Tensor, *, num_bin
     return float((bins.counts * gaps).sum() / bins.counts.sum())
 
 
+@checked
 def calibration_noise(probabilities: Tensor, *, num_bins: int = NUM_BINS) -> float:
     r"""Return the calibration error that a perfectly calibrated network with these probabilities has by chance.
 
@@ -81,15 +86,16 @@ def calibration_noise(probabilities: Tensor, *, num_bins: int = NUM_BINS) -> flo
         probabilities: [N, K], rows that sum to 1; labels are not needed.
         num_bins: bins of equal width.
     """
-    labels = torch.zeros(len(probabilities), dtype=torch.int64, device=probabilities.device)
-    _check_predictions(probabilities, labels)
-    confidence = probabilities.double().amax(1)
+    _check_predictions(probabilities, probabilities.new_zeros(probabilities.shape[:1], dtype=torch.int64))
+    check_at_least("num_bins", num_bins, 1)
+    confidence = probabilities.detach().double().amax(1)
     bin_of = ((confidence * num_bins).ceil().long() - 1).clamp(0, num_bins - 1)
     variance = torch.zeros(num_bins, dtype=torch.float64, device=confidence.device)
     variance.index_add_(0, bin_of, confidence * (1 - confidence))
     return float((2 * variance / math.pi).sqrt().sum() / len(confidence))
 
 
+@checked
 def brier_score(probabilities: Tensor, labels: Tensor) -> float:
     r"""Return the mean squared distance between the probabilities and the one-hot label, in [0, 2].
 
@@ -104,9 +110,10 @@ def brier_score(probabilities: Tensor, labels: Tensor) -> float:
     """
     _check_predictions(probabilities, labels)
     one_hot = torch.nn.functional.one_hot(labels, probabilities.shape[1])
-    return float((probabilities.double() - one_hot).square().sum(1).mean())
+    return float((probabilities.detach().double() - one_hot).square().sum(1).mean())
 
 
+@checked
 def fit_temperature(logits: Tensor, labels: Tensor) -> float:
     r"""Return the one number T > 0 that, dividing all logits, makes the cross-entropy lowest.
 
@@ -126,7 +133,11 @@ def fit_temperature(logits: Tensor, labels: Tensor) -> float:
             f"logits need shape (N, classes) and labels (N,), N >= 1, got {tuple(logits.shape)} and "
             f"{tuple(labels.shape)}."
         )
+    check_floating(logits=logits)
+    check_labels("labels", labels, logits.shape[1])
     z = logits.detach().double()
+    if not bool(torch.isfinite(z).all()):
+        raise ValueError("logits must be finite numbers: one of them is not, and no temperature mends that.")
     chosen = z.gather(1, labels[:, None])[:, 0]
 
     def slope(log_beta: float) -> float:
@@ -136,8 +147,8 @@ def fit_temperature(logits: Tensor, labels: Tensor) -> float:
     cold, hot = -math.log(_COLDEST), math.log(_COLDEST)  # logarithms of beta
     if slope(cold) <= 0:
         raise ValueError(
-            f"No temperature above {_COLDEST:g} is best: the colder, the better, because every answer is right. "
-            "Fit on validation data that the network gets partly wrong."
+            f"No temperature above {_COLDEST:g} is best for these logits: the colder, the better, because every answer "
+            "is right. Fit on validation data that the network gets partly wrong."
         )
     if slope(hot) >= 0:
         raise ValueError(
@@ -152,15 +163,16 @@ def fit_temperature(logits: Tensor, labels: Tensor) -> float:
 
 def _check_predictions(probabilities: Tensor, labels: Tensor) -> None:
     """Raise ValueError unless these are distributions over classes and as many labels."""
+    check_floating(probabilities=probabilities)
     if probabilities.ndim != 2 or labels.shape != probabilities.shape[:1] or not len(labels):
         raise ValueError(
             f"probabilities need shape (N, classes) and labels (N,), N >= 1, got {tuple(probabilities.shape)} and "
             f"{tuple(labels.shape)}."
         )
-    sums = probabilities.double().sum(1)
-    if (
-        float(probabilities.min()) < 0 or float((sums - 1).abs().max()) > 1e-3
-    ):  # chosen: float16 softmax passes
+    check_labels("labels", labels, probabilities.shape[1])
+    sums = probabilities.detach().double().sum(1)
+    # 1e-3 is chosen: a softmax in float16 passes. NaN is no distribution, hence `not`.
+    if not (float(probabilities.detach().min()) >= 0 and float((sums - 1).abs().max()) <= 1e-3):
         raise ValueError(
             f"probabilities need rows >= 0 that sum to 1, got sums from {float(sums.min()):.3g} to "
             f"{float(sums.max()):.3g}. Of logits take .softmax(1) first."

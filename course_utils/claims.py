@@ -15,7 +15,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from course_utils._checks import check_finite
 from course_utils._display import show
+from course_utils._types import checked, describe
 
 # Student's t, two-sided 95 %, for 1 to 30 degrees of freedom; beyond, the expansion 1.96 + 2.4/df is good to 0.002.
 _T_975 = (
@@ -78,8 +80,16 @@ class Claim:
         )
 
 
+@checked
 def mean_and_half_width(values: Sequence[float]) -> tuple[float, float | None]:
-    r"""Return the mean and half of its 95 % interval, :math:`t_{0.975,n-1}\, s/\sqrt{n}`; None for one value."""
+    r"""Return the mean and half of its 95 % interval, :math:`t_{0.975,n-1}\, s/\sqrt{n}`.
+
+    The half-width is None for one value, and where the mean is not finite.
+
+    Raises: ValueError: if there is no value.
+    """
+    if not len(values):
+        raise ValueError("values is empty: a mean needs at least one number.")
     mean = statistics.fmean(values)
     if len(values) < 2 or not math.isfinite(mean):
         return mean, None
@@ -88,8 +98,14 @@ def mean_and_half_width(values: Sequence[float]) -> tuple[float, float | None]:
     return mean, quantile * statistics.stdev(values) / math.sqrt(len(values))
 
 
+@checked
 def interval(values: Sequence[float], digits: int = 2) -> str:
-    """Return the text "1.02 ± 0.03": the mean and half of its 95 % interval, which a single value does not have."""
+    """Return the text "1.02 ± 0.03": the mean and half of its 95 % interval, which a single value does not have.
+
+    Raises: ValueError: if there is no value, or `digits`, those behind the point, are not in 0 to 17.
+    """
+    if not 0 <= digits <= 17:
+        raise ValueError(f"digits needs 0 <= digits <= 17, got digits={digits}.")
     mean, half_width = mean_and_half_width(values)
     return f"{mean:.{digits}f}" if half_width is None else f"{mean:.{digits}f} ± {half_width:.{digits}f}"
 
@@ -127,13 +143,10 @@ def evaluate(
         equal: measured == equal, exactly.
         rows: ids of the rows of notebooks/sources.csv that this claim covers.
         source: paper with equation number, or the number of the notebook's equation.
-    Raises: ValueError: if the id, the rows or the choice of the band is malformed: exactly one band is given.
+    Raises: ValueError: if the id, the rows or the band is malformed: exactly one band is given, of finite numbers.
+        TypeError: if an argument has another type.
     """
-    if not _ID.match(id):
-        raise ValueError(f"A claim's id is two digits, a dot and a number, such as '05.3'; got {id!r}.")
-    rows = tuple(rows)
-    if wrong := [row for row in rows if not _ROW.match(row)]:
-        raise ValueError(f"rows are ids such as 'S0-047' of notebooks/sources.csv, got {wrong}.")
+    rows = _checked_rows(id, statement, source, rows)
     bands = {"rel": rel, "abs": abs, "factor": factor, "at_least": at_least, "at_most": at_most,
              "between": between, "equal": equal}  # fmt: skip
     given = [name for name, value in bands.items() if value is not None]
@@ -142,6 +155,8 @@ def evaluate(
             f"A claim needs exactly one of {', '.join(bands)}; got {', '.join(given) or 'none'}."
         )
     values, device, dtype = _as_values(measured)
+    if given != ["equal"] or len(values) > 1:
+        _check_numbers(values)
     mean, half_width = _summarize(values)
     holds, band, wanted = _judge(given[0], _plain(bands[given[0]]), mean, _plain(expected))
     return Claim(id, statement, mean, half_width, len(values), wanted, band, holds, source, rows, device, dtype,
@@ -163,6 +178,18 @@ def check(id: str, statement: str, **band: Any) -> None:
         raise ClaimFailed(repr(claim))
 
 
+def _checked_rows(id: str, statement: str, source: str, rows: Iterable[str]) -> tuple[str, ...]:
+    for name, text in (("id", id), ("statement", statement), ("source", source)):
+        if not isinstance(text, str):
+            raise TypeError(f"{name} must be a string, got {name}={describe(text)}.")
+    if not _ID.match(id):
+        raise ValueError(f"A claim's id is two digits, a dot and a number, such as '05.3'; got {id!r}.")
+    rows = tuple(rows) if isinstance(rows, Iterable) else (rows,)
+    if wrong := [row for row in rows if not (isinstance(row, str) and _ROW.match(row))]:
+        raise ValueError(f"rows are ids such as 'S0-047' of notebooks/sources.csv, got {wrong}.")
+    return rows
+
+
 def _as_values(measured: Any) -> tuple[list[Any], str, str]:
     """Return the measured values as Python objects, with the device and dtype they had."""
     device, dtype = (
@@ -182,7 +209,13 @@ def _plain(value: Any) -> Any:
     """Return a number or a pair of them as Python objects: NumPy's scalars and torch's do not go into JSON."""
     if isinstance(value, tuple):
         return tuple(_plain(part) for part in value)
-    return value.item() if hasattr(value, "item") else value
+    return value.tolist() if hasattr(value, "tolist") else value
+
+
+def _check_numbers(values: list[Any]) -> None:
+    for value in values:
+        if not isinstance(value, int | float):
+            raise TypeError(f"measured must be a number or a list of numbers, got {describe(value)} in it.")
 
 
 def _summarize(values: list[Any]) -> tuple[Any, float | None]:
@@ -198,14 +231,18 @@ def _judge(
     if kind == "equal":
         return bool(measured == band), "exactly", band
     if kind == "between":
-        low, high = band
+        low, high = _ends(band)
         return bool(low <= measured <= high), f"between {_format(low)} and {_format(high)}", expected
+    check_finite(kind, band)
     if kind == "at_least":
         return bool(measured >= band), f"at least {_format(band)}", expected
     if kind == "at_most":
         return bool(measured <= band), f"at most {_format(band)}", expected
     if expected is None:
         raise ValueError(f"The band {kind}={band!r} compares with expected=..., which is missing.")
+    check_finite("expected", expected)
+    if band < 0:
+        raise ValueError(f"{kind} must be >= 0, got {kind}={band!r}.")
     if kind == "rel":
         return (
             math.fabs(measured - expected) <= band * math.fabs(expected),
@@ -219,6 +256,17 @@ def _judge(
             f"factor needs factor > 1 and expected > 0, got factor={band!r}, expected={expected!r}."
         )
     return expected / band <= measured <= expected * band, f"within a factor {_format(band)}", expected
+
+
+def _ends(between: Any) -> tuple[float, float]:
+    if not isinstance(between, tuple | list) or len(between) != 2:
+        raise ValueError(f"between must be (low, high), got between={describe(between)}.")
+    for end in between:
+        check_finite("an end of between", end)
+    low, high = between
+    if low > high:
+        raise ValueError(f"between must be (low, high) with low <= high, got between=({low}, {high}).")
+    return low, high
 
 
 def _format(value: object) -> str:

@@ -9,8 +9,10 @@ from pathlib import Path
 import torch
 
 from course_utils._checks import check_choice
+from course_utils._types import checked
 
 
+@checked
 def resolve_device(name: str = "auto") -> torch.device:
     """Return the device called `name`; "auto" takes cuda, then mps, then cpu, whichever is there first.
 

@@ -12,13 +12,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from course_utils._checks import check_positive
+from course_utils._checks import check_positive, check_same_shape
+from course_utils._types import checked, describe
 
 Array = NDArray[np.float64]
 _EPS = float(np.finfo(np.float64).eps)
 _ROW = "{:<12} {:>13} {:>13}  {:<12} {:>14} {:>14}"
 
 
+@checked
 def default_step(x: Array) -> Array:
     r"""Return the step that balances truncation and rounding of a central difference, entry by entry.
 
@@ -33,6 +35,7 @@ def default_step(x: Array) -> Array:
     return step
 
 
+@checked
 def numerical_gradient(f: Callable[[Any], Any], x: Any, *, step: float | None = None) -> Any:
     r"""Estimate the gradient of a scalar function by central differences, one entry at a time.
 
@@ -41,13 +44,16 @@ def numerical_gradient(f: Callable[[Any], Any], x: Any, *, step: float | None = 
     Costs two evaluations of f per entry: a check for small arrays, never a way to train.
 
     Args:
-        f: maps an array of the kind and shape of `x` to one number.
-        x: NumPy array or torch tensor, float64, any shape; left as it is.
+        f: maps an array of the kind and shape of `x` to one number. What it raises comes through.
+        x: NumPy array or torch tensor, float64, finite, any shape; left as it is.
         step: h > 0 for every entry; None takes `default_step(x)`.
     Returns: the gradient, of the kind (and device) and shape of `x`.
-    Raises: ValueError: if `x` is not float64, the step is not positive, or f returns more than one number.
+    Raises: ValueError: if `x` is not float64 or not finite, the step is not positive, or f returns more than one
+        number.
     """
     start = _as_array("x", x)
+    if not np.isfinite(start).all():
+        raise ValueError("x must be finite: no difference quotient exists at infinity or NaN.")
     if step is not None:
         check_positive("step", step)
     steps = default_step(start) if step is None else np.full(start.shape, step)
@@ -62,11 +68,20 @@ def numerical_gradient(f: Callable[[Any], Any], x: Any, *, step: float | None = 
     return _like(x, gradient)
 
 
+@checked
 def relative_error(a: Any, b: Any) -> Array:
-    r"""Return :math:`|a-b| / \max(|a|, |b|)` entry by entry, 0 where both are 0; in [0, 2]."""
+    r"""Return :math:`|a-b| / \max(|a|, |b|)` entry by entry, 0 where both are 0; in [0, 2].
+
+    It is NaN where one of them is not finite.
+
+    Raises: ValueError: if the shapes differ, or one is not float64.
+    """
     first, second = _as_array("a", a), _as_array("b", b)
-    difference, scale = np.abs(first - second), np.maximum(np.abs(first), np.abs(second))
-    return np.divide(difference, scale, out=np.zeros_like(difference), where=scale > 0)
+    check_same_shape(a=first, b=second)
+    with np.errstate(invalid="ignore"):  # infinity minus infinity
+        difference, scale = np.abs(first - second), np.maximum(np.abs(first), np.abs(second))
+        # `~(scale <= 0)` and not `scale > 0`: NaN stays NaN
+        return np.divide(difference, scale, out=np.zeros_like(difference), where=~(scale <= 0))
 
 
 @dataclass(frozen=True)
@@ -107,6 +122,7 @@ class GradientReport:
         return "\n".join(line.rstrip() for line in lines)
 
 
+@checked
 def compare_gradients(gradients: Any, reference: Any) -> GradientReport:
     """Compare gradients with their reference and return a table: errors, where the worst one is, both values.
 
@@ -120,7 +136,7 @@ def compare_gradients(gradients: Any, reference: Any) -> GradientReport:
     theirs = _named(reference)
     if mine.keys() != theirs.keys():
         raise ValueError(
-            f"Both sides need the same names, got {sorted(mine)} and {sorted(theirs)}. "
+            f"Both sides need the same names, got gradients {[*mine]} and reference {[*theirs]}. "
             "A parameter without a gradient took no part in the loss."
         )
     return GradientReport(tuple(_compare(name, mine[name], theirs[name]) for name in mine))
@@ -135,7 +151,8 @@ def _compare(name: str, gradient: Any, reference: Any) -> GradientRow:
         )
     if a.size == 0:
         raise ValueError(f"{name} has no entries: shape {a.shape}. Leave it out of the comparison.")
-    difference = np.abs(a - b)
+    with np.errstate(invalid="ignore"):  # infinity minus infinity is NaN, and the worst error
+        difference = np.abs(a - b)
     index = tuple(int(i) for i in np.unravel_index(np.argmax(difference), a.shape))
     return GradientRow(name, float(difference[index]), float(np.max(relative_error(a, b))), index, float(a[index]),
                        float(b[index]))  # fmt: skip
@@ -168,8 +185,8 @@ def _like(x: Any, values: Array) -> Any:
 def _evaluate(f: Callable[[Any], Any], point: Array, x: Any) -> float:
     value = f(_like(x, point))
     result = np.asarray(value.detach().cpu() if hasattr(value, "detach") else value)
-    if result.size != 1:
-        raise ValueError(f"f must return one number, got shape {result.shape}. Sum or average its outputs.")
+    if result.size != 1 or result.dtype.kind not in "biuf":
+        raise ValueError(f"f must return one number, got {describe(value)}. Sum or average its outputs.")
     number = float(result.reshape(()))
     if not math.isfinite(number):
         raise ValueError(f"f returned {number} near x: no difference quotient exists there.")

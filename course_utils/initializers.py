@@ -5,6 +5,7 @@ weights has :math:`E[z_i^2] = n_{in}\, \mathrm{Var}(W)\, E[h^2]`, so LeCun takes
 the mean of what the forward and the backward pass ask for, and He twice 1/fan_in, because ReLU halves the mean square.
 """
 
+import copy
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,7 +13,15 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from course_utils._checks import check_choice, check_positive
+from course_utils._checks import (
+    check_at_least,
+    check_choice,
+    check_fillable,
+    check_finite,
+    check_positive,
+    naming,
+)
+from course_utils._types import checked
 
 LEAKY_SLOPE = 0.01  # torch's default slope of leaky ReLU
 
@@ -31,28 +40,32 @@ GAIN = {
 }
 
 
+@checked
 def fan_in_and_fan_out(weight: Tensor) -> tuple[int, int]:
     """Return the inputs per output unit and the outputs per input unit, each times the size of the kernel.
 
     Args:
         weight: shape (fan_out, fan_in), or (out_channels, in_channels, *kernel) of a convolution.
-    Raises: ValueError: if the weight has fewer than two dimensions.
+    Raises: ValueError: if the weight has fewer than two dimensions or no entries.
     """
-    if weight.ndim < 2:
+    if weight.ndim < 2 or weight.numel() == 0:
         raise ValueError(
-            f"fan_in needs a weight of 2 or more dimensions (out, in, *kernel), got shape {tuple(weight.shape)}. "
-            "Initialize biases with torch.nn.init.zeros_."
+            f"fan_in needs a weight of 2 or more dimensions (out, in, *kernel) and with entries, got shape "
+            f"{tuple(weight.shape)}. Initialize biases with torch.nn.init.zeros_."
         )
     receptive_field = math.prod(weight.shape[2:])
     return weight.shape[1] * receptive_field, weight.shape[0] * receptive_field
 
 
+@checked
 @torch.no_grad()
 def constant_(weight: Tensor, *, value: float) -> Tensor:
     """Fill `weight` with one number: every unit of a layer starts equal, and stays equal (notebook 05, part I)."""
+    _check_weight(weight, "value", value)
     return weight.fill_(value)
 
 
+@checked
 @torch.no_grad()
 def normal_(weight: Tensor, *, std: float, generator: torch.Generator | None = None) -> Tensor:
     """Fill `weight` from N(0, std**2). `std` is a standard deviation, never a variance."""
@@ -60,6 +73,7 @@ def normal_(weight: Tensor, *, std: float, generator: torch.Generator | None = N
     return _normal(weight, std, generator)
 
 
+@checked
 def lecun_normal_(weight: Tensor, *, gain: float = 1.0, generator: torch.Generator | None = None) -> Tensor:
     r"""Keep the mean square of the signal through a LINEAR layer, forward.
 
@@ -76,12 +90,14 @@ def lecun_normal_(weight: Tensor, *, gain: float = 1.0, generator: torch.Generat
     return _normal(weight, gain / math.sqrt(fan_in_and_fan_out(weight)[0]), generator)
 
 
+@checked
 def lecun_uniform_(weight: Tensor, *, gain: float = 1.0, generator: torch.Generator | None = None) -> Tensor:
     r"""Fill `weight` with the variance of `lecun_normal_` from :math:`U(-a, a)`, :math:`a = g\sqrt{3/n_{in}}`."""
     check_positive("gain", gain)
     return _uniform(weight, gain / math.sqrt(fan_in_and_fan_out(weight)[0]), generator)
 
 
+@checked
 def glorot_normal_(weight: Tensor, *, gain: float = 1.0, generator: torch.Generator | None = None) -> Tensor:
     r"""Compromise between the forward and the backward pass of a linear layer (Xavier).
 
@@ -101,6 +117,7 @@ def glorot_normal_(weight: Tensor, *, gain: float = 1.0, generator: torch.Genera
     return _normal(weight, gain * math.sqrt(2 / sum(fan_in_and_fan_out(weight))), generator)
 
 
+@checked
 def glorot_uniform_(weight: Tensor, *, gain: float = 1.0, generator: torch.Generator | None = None) -> Tensor:
     r"""Fill with `glorot_normal_`'s variance from :math:`U(-a, a)`, :math:`a = g\sqrt{6/(n_{in}+n_{out})}`.
 
@@ -110,6 +127,7 @@ def glorot_uniform_(weight: Tensor, *, gain: float = 1.0, generator: torch.Gener
     return _uniform(weight, gain * math.sqrt(2 / sum(fan_in_and_fan_out(weight))), generator)
 
 
+@checked
 def he_normal_(
     weight: Tensor,
     *,
@@ -135,6 +153,7 @@ def he_normal_(
     return _normal(weight, _he_std(weight, nonlinearity, mode), generator)
 
 
+@checked
 def he_uniform_(
     weight: Tensor,
     *,
@@ -146,6 +165,7 @@ def he_uniform_(
     return _uniform(weight, _he_std(weight, nonlinearity, mode), generator)
 
 
+@checked
 @torch.no_grad()
 def orthogonal_(weight: Tensor, *, gain: float = 1.0, generator: torch.Generator | None = None) -> Tensor:
     r"""Give every direction the same gain: all singular values equal g, and not only their mean square.
@@ -163,6 +183,7 @@ def orthogonal_(weight: Tensor, *, gain: float = 1.0, generator: torch.Generator
     """
     check_positive("gain", gain)
     fan_in_and_fan_out(weight)  # refuses vectors
+    _check_weight(weight, "gain", gain)
     rows, columns = weight.shape[0], weight[0].numel()
     gaussian = torch.randn(max(rows, columns), min(rows, columns), generator=generator, dtype=torch.float64)
     q, r = torch.linalg.qr(gaussian)
@@ -172,13 +193,23 @@ def orthogonal_(weight: Tensor, *, gain: float = 1.0, generator: torch.Generator
     return weight.copy_(gain * (q if rows >= columns else q.T).reshape(weight.shape))
 
 
+@checked
 @torch.no_grad()
 def initialize_(model: nn.Module, rule: Callable[[Tensor], Tensor], *, bias: float = 0.0) -> nn.Module:
     """Apply `rule` to every parameter of two or more dimensions, set the others to `bias`, and return the model.
 
     Gains and shifts of normalization layers have one dimension too: set them again if the model has any.
+
+    Raises: ValueError: if the model has no parameters, or `bias` is not finite.
     """
-    for parameter in model.parameters():
+    parameters = list(model.parameters())
+    if not parameters:
+        raise ValueError(
+            f"initialize_ needs a model with parameters, got model={type(model).__name__} without any."
+        )
+    for parameter in parameters:
+        _check_weight(parameter, "bias", bias)
+    for parameter in parameters:
         if parameter.ndim >= 2:
             rule(parameter)
         else:
@@ -186,6 +217,7 @@ def initialize_(model: nn.Module, rule: Callable[[Tensor], Tensor], *, bias: flo
     return model
 
 
+@checked
 @torch.no_grad()
 def lsuv_(
     model: nn.Module,
@@ -205,17 +237,40 @@ def lsuv_(
         model: with nn.Linear or convolution layers; their weights are overwritten, their biases set to 0.
         x: one batch of inputs, on the model's device.
         target: variance of each layer's output over batch and units, > 0.
-        tolerance: how far from `target` is near enough, relative.
-        max_passes: forward passes per layer; one suffices where the output is linear in the weight.
+        tolerance: how far from `target` is near enough, relative, >= 0.
+        max_passes: forward passes per layer, at least 1; one suffices where the output is linear in the weight.
         generator: of the orthogonal start.
     Returns: `model` itself.
-    Raises: ValueError: if the model has no such layer, or a layer's output is constant.
+    Raises: ValueError: if the model has no such layer or cannot take `x`, an argument is out of its range, or a
+        layer's output is constant or not finite; the model is as before then.
     Source: Mishkin and Matas 2016, arXiv:1511.06422, Algorithm 1.
     """
     check_positive("target", target)
+    check_positive("tolerance", tolerance, strict=False)
+    check_at_least("max_passes", max_passes, 1)
+    if x.numel() < 2:
+        raise ValueError(f"x needs two or more numbers to take a variance of, got shape {tuple(x.shape)}.")
     layers = _layers_in_forward_order(model, x)
     if not layers:
         raise ValueError("lsuv_ needs a model with nn.Linear or convolution layers, found none.")
+    before = copy.deepcopy(model.state_dict())
+    try:
+        _scale_layers(model, layers, x, target, tolerance, max_passes, generator)
+    except ValueError:
+        model.load_state_dict(before)
+        raise
+    return model
+
+
+def _scale_layers(
+    model: nn.Module,
+    layers: list["Layer"],
+    x: Tensor,
+    target: float,
+    tolerance: float,
+    max_passes: int,
+    generator: torch.Generator | None,
+) -> None:
     for layer in layers:
         orthogonal_(layer.weight, generator=generator)
         if layer.bias is not None:
@@ -223,14 +278,14 @@ def lsuv_(
     for layer in layers:
         for _ in range(max_passes):
             variance = _output_variance(model, layer, x)
-            if variance == 0:
+            if not 0 < variance < math.inf:
                 raise ValueError(
-                    "A layer's output is the same for every input: check the batch and the activation."
+                    f"A layer's output has the variance {variance:g}: it is the same for every input, or not finite. "
+                    "Check the batch x, the activation and the target."
                 )
             if abs(variance / target - 1) <= tolerance:
                 break
             layer.weight.mul_(math.sqrt(target / variance))
-    return model
 
 
 Layer = nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d
@@ -256,7 +311,7 @@ def _layers_in_forward_order(model: nn.Module, x: Tensor) -> list[Layer]:
         if isinstance(module, Layer) and module not in reached:
             reached.append(module)
 
-    with _forward_hooks(layers, note):
+    with _forward_hooks(layers, note), naming("the model cannot take x"):
         model(x)
     return reached
 
@@ -275,9 +330,18 @@ def _he_std(weight: Tensor, nonlinearity: str, mode: str) -> float:
     return GAIN[nonlinearity] / math.sqrt(fan_in if mode == "fan_in" else fan_out)
 
 
+def _check_weight(weight: Tensor, name: str, size: float) -> None:
+    """Raise unless `weight` can be filled with numbers of this size."""
+    check_fillable("weight", weight)
+    check_finite(name, size)
+    if abs(size) > torch.finfo(weight.dtype).max:
+        raise ValueError(f"{name} is too large for a weight of {weight.dtype}: {size:g}.")
+
+
 @torch.no_grad()
 def _normal(weight: Tensor, std: float, generator: torch.Generator | None) -> Tensor:
     """Fill in place; a CPU generator draws on the CPU, so that every device starts from the same numbers."""
+    _check_weight(weight, "gain or std", 10 * std)
     drawn = torch.empty(weight.shape, dtype=weight.dtype).normal_(0.0, std, generator=generator)
     return weight.copy_(drawn)
 
@@ -285,5 +349,6 @@ def _normal(weight: Tensor, std: float, generator: torch.Generator | None) -> Te
 @torch.no_grad()
 def _uniform(weight: Tensor, std: float, generator: torch.Generator | None) -> Tensor:
     bound = math.sqrt(3.0) * std  # Var U(-a, a) = a^2 / 3
+    _check_weight(weight, "gain", 2 * bound)
     drawn = torch.empty(weight.shape, dtype=weight.dtype).uniform_(-bound, bound, generator=generator)
     return weight.copy_(drawn)

@@ -14,7 +14,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from course_utils._checks import check_positive
+from course_utils._checks import check_all_finite, check_finite, check_positive
+from course_utils._types import checked, describe
 from course_utils.claims import mean_and_half_width
 
 _BISECTIONS = 60  # halvings of [0, 1]: the last is below the spacing of float64 near 1
@@ -38,6 +39,7 @@ class McNemar(NamedTuple):
     p_mid: float  # exact minus half of the probability of what was observed: close to the nominal rate
 
 
+@checked
 def wald_interval(k: int, n: int, *, confidence: float = 0.95) -> Interval:
     r"""Return :math:`\hat p \pm z\sqrt{\hat p(1-\hat p)/n}`, which covers too rarely near 0 and 1 (eq. 12.3)."""
     share, z = _share_and_quantile(k, n, confidence)
@@ -45,6 +47,7 @@ def wald_interval(k: int, n: int, *, confidence: float = 0.95) -> Interval:
     return Interval(share, share - half, share + half)
 
 
+@checked
 def wilson_interval(k: int, n: int, *, confidence: float = 0.95) -> Interval:
     r"""Return all p that a z test would not reject, :math:`(\hat p - p)^2 \le z^2\, p(1-p)/n` (eq. 12.5).
 
@@ -61,6 +64,7 @@ def wilson_interval(k: int, n: int, *, confidence: float = 0.95) -> Interval:
     return Interval(share, center - half, center + half)
 
 
+@checked
 def clopper_pearson_interval(k: int, n: int, *, confidence: float = 0.95) -> Interval:
     """Return all p that neither tail of the binomial rejects: covers at least as often as it says, for every p.
 
@@ -76,6 +80,7 @@ def clopper_pearson_interval(k: int, n: int, *, confidence: float = 0.95) -> Int
     return Interval(share, low, high)
 
 
+@checked
 @functools.lru_cache(maxsize=65_536)
 def mcnemar(only_first: int, only_second: int) -> McNemar:
     r"""Test whether two classifiers are equally good, from the images that only one of them gets right.
@@ -88,7 +93,7 @@ def mcnemar(only_first: int, only_second: int) -> McNemar:
         BMC Medical Research Methodology 13:91.
     """
     if min(only_first, only_second) < 0:
-        raise ValueError(f"counts must be >= 0, got {only_first} and {only_second}.")
+        raise ValueError(f"counts must be >= 0, got only_first={only_first}, only_second={only_second}.")
     m = only_first + only_second
     if m == 0:
         return McNemar(only_first, only_second, 0.0, 1.0, 1.0)
@@ -101,21 +106,31 @@ def mcnemar(only_first: int, only_second: int) -> McNemar:
     return McNemar(only_first, only_second, (only_first - only_second) / math.sqrt(m), exact, mid)
 
 
+@checked
 def compare_predictions(first_right: torch.Tensor, second_right: torch.Tensor) -> McNemar:
     """Return McNemar's test of two classifiers from booleans per image, in the same order.
 
-    Raises: ValueError: if the two do not speak about the same number of images.
+    Raises: ValueError: if the two do not speak about the same number of images, or not in booleans.
     """
-    if first_right.shape != second_right.shape:
+    if first_right.shape != second_right.shape or {first_right.dtype, second_right.dtype} != {torch.bool}:
         raise ValueError(
-            "McNemar's test needs both classifiers on the same images, got "
-            f"{tuple(first_right.shape)} and {tuple(second_right.shape)}."
+            "first_right and second_right must be booleans of the same images, got "
+            f"{describe(first_right)} and {describe(second_right)}. Write predicted == labels."
         )
     return mcnemar(int((first_right & ~second_right).sum()), int((second_right & ~first_right).sum()))
 
 
+@checked
 def unpaired_p_value(first_right: int, second_right: int, n: int) -> float:
-    """Return the p-value of the z test of two shares, as if the n images of the second were other ones."""
+    """Return the p-value of the z test of two shares, as if the n images of the second were other ones.
+
+    Raises: ValueError: unless 0 <= first_right, second_right <= n and n >= 1.
+    """
+    if not 0 <= min(first_right, second_right) <= max(first_right, second_right) <= n or n < 1:
+        raise ValueError(
+            f"shares are 0 <= first_right, second_right <= n with n >= 1, got first_right={first_right}, "
+            f"second_right={second_right}, n={n}."
+        )
     pooled = (first_right + second_right) / (2 * n)
     if pooled in (0.0, 1.0):
         return 1.0
@@ -123,20 +138,24 @@ def unpaired_p_value(first_right: int, second_right: int, n: int) -> float:
     return math.erfc(abs(z) / math.sqrt(2))
 
 
+@checked
 def paired_difference(first: Sequence[float], second: Sequence[float]) -> Interval:
     """Return the mean of first - second, seed by seed, with its 95 % t interval.
 
-    Raises: ValueError: if there are fewer than two pairs: one pair has no spread.
+    Raises: ValueError: if there are fewer than two pairs: one pair has no spread; or if a difference is not finite.
     """
     if len(first) != len(second) or len(first) < 2:
         raise ValueError(
-            f"paired differences need two or more pairs, got {len(first)} and {len(second)} values."
+            f"paired differences need two or more pairs of first and second, got {len(first)} and {len(second)} "
+            "values."
         )
     mean, half = mean_and_half_width([a - b for a, b in zip(first, second, strict=True)])
-    assert half is not None  # two or more values
+    if half is None or not math.isfinite(half):
+        raise ValueError(f"first and second must be finite numbers, got a difference of mean {mean}.")
     return Interval(mean, mean - half, mean + half)
 
 
+@checked
 def student_quantile(p: float, df: int) -> float:
     r"""Return the t that a variable of Student's distribution with `df` degrees of freedom stays below with p.
 
@@ -157,6 +176,7 @@ def student_quantile(p: float, df: int) -> float:
     return math.sqrt(df) * math.tan(theta)
 
 
+@checked
 def bootstrap_interval(
     values: Sequence[float],
     statistic: Callable[[Sequence[float]], float] = fmean,
@@ -171,22 +191,25 @@ def bootstrap_interval(
     Student's would be due: ten values or fewer are a case for `paired_difference`.
 
     Args:
-        values: two or more numbers, each from its own repetition.
-        statistic: a function of such a list.
+        values: two or more finite numbers, each from its own repetition.
+        statistic: a function of such a list that returns a finite number.
         generator: source of the resamples.
         num_resamples: how many; the ends are read from the (1 - confidence)/2 quantiles.
         confidence: nominal coverage, in (0, 1).
-    Raises: ValueError: if there are fewer than two values, or an argument is out of range.
+    Raises: ValueError: if there are fewer than two values, or an argument or a statistic is out of range.
     Source: B. Efron 1979, Annals of Statistics 7, 1-26.
     """
     if len(values) < 2:
         raise ValueError(f"the bootstrap needs two or more values, got {len(values)}.")
+    check_all_finite("values", values)
     check_positive("num_resamples", num_resamples)
     _check_confidence(confidence)
+    estimate = statistic(values)
+    check_finite("what statistic returns", estimate)
     index = torch.randint(len(values), (num_resamples, len(values)), generator=generator).tolist()
     resampled = [statistic([values[i] for i in row]) for row in index]
     low, high = np.quantile(resampled, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return Interval(statistic(values), float(low), float(high))
+    return Interval(estimate, float(low), float(high))
 
 
 def _check_confidence(confidence: float) -> None:

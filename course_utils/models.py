@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from course_utils._checks import check_choice
+from course_utils._types import checked, describe
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "identity": lambda z: z,  # a deep LINEAR network: what is left of depth without a nonlinearity
@@ -35,6 +36,7 @@ class MLP(nn.Module):
     Raises: ValueError: if there are fewer than two widths, one is not positive, or the activation is unknown.
     """
 
+    @checked
     def __init__(
         self,
         widths: Sequence[int],
@@ -57,7 +59,27 @@ class MLP(nn.Module):
                 _fill(layer, initializer, generator)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the logits [N, widths[-1]] of inputs [N, widths[0]]; images [N, C, H, W] are flattened."""
+        """Return the logits [N, widths[-1]] of inputs [N, widths[0]]; images [N, C, H, W] are flattened.
+
+        Raises: ValueError: if `x` has another number of features or another dtype than the weights.
+        """
+        try:
+            return self._logits(x)
+        except (
+            AttributeError,
+            IndexError,
+            RuntimeError,
+        ) as error:  # looked at only now: a step costs nothing more
+            width, dtype = self.widths[0], self.layers[0].weight.dtype
+            if (
+                isinstance(x, Tensor)
+                and x.flatten(min(1, x.ndim - 1)).shape[1:] == (width,)
+                and x.dtype == dtype
+            ):
+                raise
+            raise ValueError(f"x needs shape (N, {width}) and {dtype}, got x={describe(x)}.") from error
+
+    def _logits(self, x: Tensor) -> Tensor:
         phi = ACTIVATIONS[self.activation]
         h = x.flatten(1)
         for layer in self.layers[:-1]:
@@ -82,14 +104,16 @@ def _fill(
     layer.bias.uniform_(-bound, bound, generator=generator)
 
 
+@checked
 def count_parameters(model: nn.Module) -> int:
     """Return the number of entries of all parameters that are trained."""
     return sum(p.numel() for p in model.parameters() if p.requires_grad)
 
 
+@checked
 def summarize(model: nn.Module) -> str:
-    """Return a table of the parameters: name, shape, number of entries, and the total."""
+    """Return a table of the parameters, of which there may be none: name, shape, number of entries, and the total."""
     rows = [(name, tuple(p.shape), p.numel()) for name, p in model.named_parameters()]
-    width = max(len(name) for name, _, _ in rows)
+    width = max([len("total"), *(len(name) for name, _, _ in rows)])
     lines = [f"{name:<{width}}  {shape!s:<12} {numel:>9,}" for name, shape, numel in rows]
     return "\n".join([*lines, f"{'total':<{width}}  {'':<12} {sum(numel for *_, numel in rows):>9,}"])

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from course_utils._checks import check_positive
+from course_utils._checks import check_floating, check_positive
+from course_utils._types import checked
 
 Point = tuple[float, float]
 
@@ -33,15 +34,25 @@ class Objective:
     minimum_value: float
     domain: tuple[Point, Point]
 
+    @checked
     def __call__(self, w: Tensor) -> Tensor:
         """Return the values at points w [..., 2]."""
+        _check_points(w)
         return self.value(w)
 
+    @checked
     def gradient(self, w: Tensor) -> Tensor:
         """Return the gradient at points w [..., 2], of the same shape; `w` is left as it is."""
+        _check_points(w)
         w = w.detach().clone().requires_grad_()
         (gradient,) = torch.autograd.grad(self.value(w).sum(), w)
         return gradient
+
+
+def _check_points(w: Tensor) -> None:
+    check_floating(w=w)
+    if w.shape[-1:] != (2,):
+        raise ValueError(f"w needs points [..., 2], got w of shape {tuple(w.shape)}.")
 
 
 def _ravine(w: Tensor) -> Tensor:
@@ -98,13 +109,14 @@ HIMMELBLAU = Objective(
 )
 
 
+@checked
 def quadratic(curvatures: Point) -> Objective:
     r"""Return :math:`\tfrac12(\lambda_1 w_1^2 + \lambda_2 w_2^2)`, whose Hessian has these eigenvalues.
 
     Raises: ValueError: if a curvature is not positive.
     """
-    for number, curvature in enumerate(curvatures, start=1):
-        check_positive(f"curvature {number}", curvature)
+    for number, curvature in enumerate(curvatures):
+        check_positive(f"curvatures[{number}]", curvature)
 
     def value(w: Tensor) -> Tensor:
         return (w.square() * w.new_tensor(curvatures)).sum(-1) / 2

@@ -9,14 +9,23 @@ Dropout is the inverted form, as in torch: what is kept is divided by 1 - p whil
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from course_utils._checks import check_positive, check_probability
+from course_utils._checks import (
+    check_at_least,
+    check_fillable,
+    check_floating,
+    check_labels,
+    check_positive,
+    check_probability,
+    naming,
+)
+from course_utils._types import checked
 
 
 class EarlyStop(NamedTuple):
@@ -26,6 +35,7 @@ class EarlyStop(NamedTuple):
     last: int  # the one after which training ends
 
 
+@checked
 def dropout(x: Tensor, *, p: float, generator: torch.Generator | None = None) -> Tensor:
     r"""Set each entry to 0 with probability p and divide the others by 1 - p: the mean stays, noise comes in.
 
@@ -41,6 +51,7 @@ def dropout(x: Tensor, *, p: float, generator: torch.Generator | None = None) ->
     Source: Srivastava et al. 2014 (JMLR 15), section 4, which shrinks the weights at test time instead.
     """
     check_probability("p", p, below_one=True)
+    check_floating(x=x)
     if p == 0:
         return x
     keep = torch.rand(x.shape, generator=generator) >= p
@@ -50,6 +61,7 @@ def dropout(x: Tensor, *, p: float, generator: torch.Generator | None = None) ->
 class Dropout(nn.Module):
     """`dropout` in training mode, the identity in evaluation mode; torch's nn.Dropout with a generator of its own."""
 
+    @checked
     def __init__(self, p: float = 0.5, *, generator: torch.Generator | None = None) -> None:
         super().__init__()
         check_probability("p", p, below_one=True)
@@ -60,6 +72,7 @@ class Dropout(nn.Module):
         return dropout(x, p=self.p, generator=self.generator) if self.training else x
 
 
+@checked
 def smooth_labels(
     labels: Tensor, num_classes: int, *, eps: float, dtype: torch.dtype = torch.float32
 ) -> Tensor:
@@ -81,31 +94,31 @@ def smooth_labels(
     check_probability("eps", eps)
     if num_classes < 2:
         raise ValueError(f"num_classes must be at least 2, got {num_classes}: one class needs no label.")
-    if labels.numel() and not 0 <= int(labels.min()) <= int(labels.max()) < num_classes:
-        raise ValueError(
-            f"labels must lie in 0 to {num_classes - 1} for {num_classes} classes, got {int(labels.min())} to "
-            f"{int(labels.max())}. Classes are counted from 0."
-        )
+    check_labels("labels", labels, num_classes)
     one_hot = nn.functional.one_hot(labels, num_classes).to(dtype)
     return (1 - eps) * one_hot + eps / num_classes
 
 
+@checked
 def soft_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
     r"""Return the mean cross-entropy :math:`-\sum_k q_k \ln p_k` against targets that are distributions.
 
     Args:
         logits: [..., K].
-        targets: q, same shape, rows that sum to 1.
-    Raises: ValueError: if the shapes differ; class numbers go to torch's cross_entropy.
+        targets: q, same shape, rows that sum to 1, which is not looked at.
+    Raises: ValueError: if the shapes differ; class numbers go to torch's cross_entropy. TypeError: if one has no
+        floating-point dtype.
     """
     if logits.shape != targets.shape:
         raise ValueError(
-            f"targets need one share per logit, shape {tuple(logits.shape)}, got {tuple(targets.shape)}. "
+            f"targets need one share per logit, shape {tuple(logits.shape)} of logits, got {tuple(targets.shape)}. "
             "Turn class numbers into distributions with smooth_labels(labels, num_classes, eps=0.0)."
         )
+    check_floating(logits=logits, targets=targets)
     return -(targets * logits.log_softmax(-1)).sum(-1).mean()
 
 
+@checked
 def smoothed_cross_entropy(logits: Tensor, labels: Tensor, *, eps: float) -> Tensor:
     """Return the mean cross-entropy against `smooth_labels`: torch's `cross_entropy(..., label_smoothing=eps)`.
 
@@ -113,10 +126,15 @@ def smoothed_cross_entropy(logits: Tensor, labels: Tensor, *, eps: float) -> Ten
         logits: [N, K].
         labels: classes [N].
         eps: share in [0, 1].
+    Raises: ValueError, TypeError: as `smooth_labels`; and if `logits` have another number of rows.
     """
+    check_floating(logits=logits)
+    if logits.ndim == 0:
+        raise ValueError("logits need shape [N, K], got a single number.")
     return soft_cross_entropy(logits, smooth_labels(labels, logits.shape[-1], eps=eps, dtype=logits.dtype))
 
 
+@checked
 def mixing_weights(n: int, *, alpha: float, generator: torch.Generator | None = None) -> Tensor:
     r"""Draw n weights from Beta(α, α): mean 1/2, variance 1 / (4 (2α + 1)), most of them near 0 or 1 for small α.
 
@@ -124,16 +142,18 @@ def mixing_weights(n: int, *, alpha: float, generator: torch.Generator | None = 
     and NumPy's generator, seeded with it, draws the weights: the same seed, the same weights, on every device.
 
     Args:
-        n: number of weights.
+        n: number of weights, at least 1.
         alpha: α > 0.
         generator: on the CPU; None uses torch's global one.
     Returns: [n], float64.
     """
+    check_at_least("n", n, 1)
     check_positive("alpha", alpha)
     child = int(torch.randint(2**62, (), generator=generator))
     return torch.from_numpy(np.random.default_rng(child).beta(alpha, alpha, n))
 
 
+@checked
 def mixup(
     x: Tensor, targets: Tensor, *, alpha: float, generator: torch.Generator | None = None
 ) -> tuple[Tensor, Tensor, Tensor]:
@@ -154,9 +174,13 @@ def mixup(
     Raises: ValueError: if targets are class numbers, the numbers of examples differ or α is not positive.
     Source: Zhang et al. 2018 (ICLR; arXiv:1710.09412), section 2.
     """
+    check_floating(x=x)
+    if x.ndim == 0:
+        raise ValueError("x needs shape [N, ...], got a single number.")
     if targets.ndim != 2 or not targets.is_floating_point() or len(targets) != len(x):
         raise ValueError(
-            f"mixup needs targets of shape ({len(x)}, classes) that can be averaged, got {targets.dtype} of shape "
+            f"mixup needs targets of shape ({len(x)}, classes), as many as x, that can be averaged, got "
+            f"{targets.dtype} of shape "
             f"{tuple(targets.shape)}. Class numbers cannot be mixed: use smooth_labels(labels, num_classes, eps=0.0)."
         )
     weights = mixing_weights(len(x), alpha=alpha, generator=generator).to(x.device, x.dtype)
@@ -170,35 +194,46 @@ def mixup(
     )
 
 
+@checked
 def l2_penalty(parameters: Iterable[Tensor], *, strength: float) -> Tensor:
     r"""Return :math:`\frac{\lambda}{2}\sum w^2` over all entries: its gradient is λw.
 
     The half makes SGD with this penalty and decoupled decay of weight_decay = λ one and the same.
 
     Args:
-        parameters: tensors; by custom the weights and not the biases.
+        parameters: tensors of any shape; by custom the weights and not the biases.
         strength: λ >= 0.
     Raises: ValueError: if λ is negative or there is no tensor.
     """
     check_positive("strength", strength, strict=False)
-    return strength / 2 * _sum([p.square().sum() for p in parameters])
+    return strength / 2 * _sum([p.square().sum() for p in _real(parameters)])
 
 
+@checked
 def l1_penalty(parameters: Iterable[Tensor], *, strength: float) -> Tensor:
     r"""Return :math:`\lambda \sum |w|`: its gradient has the size λ whatever the weight is.
 
     A gradient step does not stop at 0; `soft_threshold` does.
     """
     check_positive("strength", strength, strict=False)
-    return strength * _sum([p.abs().sum() for p in parameters])
+    return strength * _sum([p.abs().sum() for p in _real(parameters)])
+
+
+def _real(parameters: Iterable[Tensor]) -> Iterator[Tensor]:
+    for i, parameter in enumerate(parameters):
+        check_floating(**{f"parameters[{i}]": parameter})
+        yield parameter
 
 
 def _sum(terms: Sequence[Tensor]) -> Tensor:
     if not terms:
-        raise ValueError("A penalty needs at least one tensor; a generator can be used up only once.")
+        raise ValueError(
+            "A penalty needs at least one tensor in parameters; a generator can be used up only once."
+        )
     return torch.stack(list(terms)).sum()
 
 
+@checked
 def soft_threshold(w: Tensor, threshold: float | Tensor) -> Tensor:
     r"""Pull every entry towards 0 by the threshold and stop there: :math:`\mathrm{sign}(w)\,\max(|w| - t,\, 0)`.
 
@@ -206,16 +241,20 @@ def soft_threshold(w: Tensor, threshold: float | Tensor) -> Tensor:
 
     Args:
         w: any shape.
-        threshold: t >= 0, a number or a tensor that broadcasts.
-    Raises: ValueError: if a threshold is negative.
+        threshold: t >= 0, a number or a tensor that broadcasts; at infinity all becomes 0.
+    Raises: ValueError: if a threshold is negative or NaN, or does not fit. TypeError: if one has no floating-point
+        dtype.
     """
-    if bool((torch.as_tensor(threshold) < 0).any()):
+    check_floating(w=w, **({"threshold": threshold} if isinstance(threshold, Tensor) else {}))
+    if not bool((torch.as_tensor(threshold) >= 0).all()):
         raise ValueError(
             f"threshold must be >= 0, got {threshold!r}: a negative one would push entries away from 0."
         )
-    return w.sign() * (w.abs() - threshold).clamp_min(0)
+    with naming("w and threshold have shapes that do not fit"):
+        return w.sign() * (w.abs() - threshold).clamp_min(0)
 
 
+@checked
 @torch.no_grad()
 def max_norm_(weight: Tensor, *, limit: float) -> Tensor:
     """Shorten the incoming weights of each unit to the Euclidean length `limit` where they are longer, in place.
@@ -224,14 +263,19 @@ def max_norm_(weight: Tensor, *, limit: float) -> Tensor:
         weight: [fan_out, fan_in, ...]; a row is a unit.
         limit: > 0.
     Returns: `weight` itself.
+    Raises: ValueError: if `limit` is not positive, or the weight has fewer than two dimensions.
     Source: Srivastava et al. 2014 (JMLR 15), section 5.1.
     """
     check_positive("limit", limit)
+    check_fillable("weight", weight)
+    if weight.ndim < 2:
+        raise ValueError(f"weight needs shape [fan_out, fan_in, ...], got {tuple(weight.shape)}.")
     norms = weight.flatten(1).norm(dim=1)
     factors = torch.where(norms > limit, limit / norms, torch.ones_like(norms))
     return weight.mul_(factors.reshape(-1, *[1] * (weight.ndim - 1)))
 
 
+@checked
 def early_stopping_epoch(val_losses: Sequence[float], *, patience: int, min_delta: float = 0.0) -> EarlyStop:
     """Return the epoch whose weights early stopping keeps, and the one after which it ends, from a record of losses.
 

@@ -6,10 +6,13 @@ that weights, splits and batch orders are the same whatever device computes with
 
 import torch
 
+from course_utils._types import checked
+
 # torch.Generator takes 64-bit seeds; children stay below 2**63 so that they are also valid NumPy and JSON integers.
 _LARGEST_SEED = 2**63 - 1
 
 
+@checked
 def make_generator(seed: int) -> torch.Generator:
     """Return a CPU generator that starts at `seed`.
 
@@ -17,13 +20,12 @@ def make_generator(seed: int) -> torch.Generator:
         seed: integer in [0, 2**63). The same seed gives the same stream on every device and operating system.
     Raises: ValueError: if `seed` is negative or too large. TypeError: if it is not an integer.
     """
-    if isinstance(seed, bool) or not isinstance(seed, int):
-        raise TypeError(f"seed must be an int, got {type(seed).__name__}: {seed!r}.")
     if not 0 <= seed <= _LARGEST_SEED:
-        raise ValueError(f"seed must lie in [0, 2**63), got {seed}.")
-    return torch.Generator().manual_seed(seed)
+        raise ValueError(f"seed must lie in [0, 2**63), got seed={seed}.")
+    return torch.Generator().manual_seed(int(seed))
 
 
+@checked
 def fork_seeds(seed: int, n: int) -> list[int]:
     """Return `n` different seeds derived from `seed`, one for each repetition of an experiment.
 

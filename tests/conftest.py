@@ -26,6 +26,11 @@ BARRIERS = """async () => {
   return violations.filter(({ impact }) => impact === "serious" || impact === "critical")
     .map(({ id, nodes }) => `${id}: ${nodes[0].html.slice(0, 160)}`);
 }"""
+# Before a page runs: note what its policy forbids, and which source it would have been.
+VIOLATIONS = """window.violations = [];
+document.addEventListener("securitypolicyviolation", (event) => {
+  window.violations.push(`${event.effectiveDirective} ${event.blockedURI}`);
+});"""
 ALT = "a single grey point, which stands for a figure"
 
 
@@ -138,6 +143,15 @@ def running():
         if found is None:
             pytest.skip("no Chromium, Chrome or Edge on this machine")
         yield found
+
+
+def until(page: Any, expression: str, argument: Any = None, *, patience: int = 60) -> None:
+    """Wait until an expression holds; Playwright's own way is a program in words, which a page's policy forbids."""
+    for _ in range(patience * 20):
+        if page.evaluate(expression, argument):
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError(f"after {patience} s it does not hold that {expression}")
 
 
 @pytest.fixture(scope="session")

@@ -4,13 +4,17 @@ A test asks for `tally`, tries a number of faults and notes the result; the note
 writes the report. `--weekly` makes the numbers large, `--tally FILE` stores them, for the website's page on promises.
 """
 
+import datetime
 import json
+import platform
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+_START = time.perf_counter()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -74,7 +78,22 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
         f"{sum(row['tried'] for row in rows):,} tried, {sum(row['lost'] for row in rows)} lost"
     )
     if (path := config.getoption("--tally")) is not None:
-        path.write_text(json.dumps(rows, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        stored = {**_circumstances(), "weekly": config.getoption("--weekly"), "rows": rows}
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(stored, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _circumstances() -> dict[str, Any]:
+    """Return when and with what the faults were tried, and how long it took."""
+    import torch
+
+    return {
+        "date": datetime.date.today().isoformat(),
+        "system": platform.system(),
+        "python": platform.python_version(),
+        "torch": torch.__version__.partition("+")[0],
+        "minutes": round((time.perf_counter() - _START) / 60, 1),
+    }
 
 
 def _rows(terminalreporter: Any) -> Iterator[dict[str, Any]]:

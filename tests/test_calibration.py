@@ -155,7 +155,7 @@ def test_predictions_that_are_none_are_refused(function, probabilities, labels, 
 
 
 def test_calibration_says_what_else_it_needs():
-    with pytest.raises(ValueError, match="num_bins must be at least 1, got 0"):
+    with pytest.raises(ValueError, match="num_bins must be at least 1, got num_bins=0"):
         reliability_bins(PROBABILITIES, LABELS, num_bins=0)
     with pytest.raises(ValueError, match=r"logits need shape \(N, classes\)"):
         fit_temperature(torch.zeros(3), torch.zeros(3, dtype=torch.int64))

@@ -12,7 +12,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import small_set
 import torch
+from small_set import idx
 
 import course_utils.datasets.catalog as catalog
 import course_utils.datasets.download as download
@@ -20,6 +22,7 @@ import course_utils.datasets.storage as storage
 from course_utils.datasets import Dataset, DatasetUnavailableError, Split, load
 from course_utils.datasets.readers import read_cifar_batch, read_idx
 from course_utils.datasets.records import mean_and_std
+from course_utils.datasets.transfer import Archive
 from course_utils.seeding import make_generator
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -35,30 +38,18 @@ def fashion_root():
     pytest.skip("Fashion-MNIST is neither in COURSE_DATA nor in ../shared/datasets nor in data/")
 
 
-def idx(array):
-    """Write an idx file of bytes: what read_idx reads."""
-    sizes = b"".join(size.to_bytes(4, "big") for size in array.shape)
-    return bytes([0, 0, 8, array.ndim]) + sizes + array.astype(np.uint8).tobytes()
-
-
 @pytest.fixture
 def small_mnist():
     """Four idx files of a set with 7 training and 3 test images of 5 x 4 pixels, by their place below the root."""
-    pixels = torch.randint(0, 256, (10, 5, 4), generator=make_generator(3)).numpy()
-    labels = np.arange(10)
-    return {
-        "MNIST/raw/train-images-idx3-ubyte": idx(pixels[:7]),
-        "MNIST/raw/train-labels-idx1-ubyte": idx(labels[:7]),
-        "MNIST/raw/t10k-images-idx3-ubyte": idx(pixels[7:]),
-        "MNIST/raw/t10k-labels-idx1-ubyte": idx(labels[7:]),
-    }
+    return small_set.small_mnist()
 
 
 @pytest.fixture
 def small_source(monkeypatch, tmp_path, small_mnist):
     """Let load("mnist") know the small files instead of the published ones, and look nowhere but in a root."""
-    digests = {name: f"sha256:{hashlib.sha256(content).hexdigest()}" for name, content in small_mnist.items()}
-    small = catalog._SOURCES["mnist"]._replace(files=digests, num_train=5)
+    digests = {name: small_set.sha256(content) for name, content in small_mnist.items()}
+    archive = Archive("https://mirror.invalid/mnist.tar.gz", 1, "sha256:0", tuple(small_mnist))
+    small = catalog._SOURCES["mnist"]._replace(archives=(archive,), files=digests, num_train=5)
     monkeypatch.setitem(catalog._SOURCES, "mnist", small)
     monkeypatch.delenv("COURSE_DATA", raising=False)
     monkeypatch.setattr(storage, "checkout_folder", lambda: None)
@@ -285,10 +276,19 @@ def test_a_damaged_file_is_named_and_not_used(tmp_path, small_mnist, suffix):
 
 
 @pytest.mark.usefixtures("small_source")
-def test_a_truncated_archive_is_named(tmp_path, small_mnist):
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda packed: packed[:-6],
+        lambda packed: b"PK" + packed[2:],
+        lambda packed: packed[:10] + b"\xff" * 99,
+    ],
+    ids=["truncated", "no gzip", "wrong bytes"],
+)
+def test_a_spoiled_archive_is_named(tmp_path, small_mnist, spoil):
     bad = "MNIST/raw/t10k-images-idx3-ubyte"
     packed = gzip.compress(small_mnist.pop(bad))
-    write({**small_mnist, f"{bad}.gz": packed[:-6]}, tmp_path)
+    write({**small_mnist, f"{bad}.gz": spoil(packed)}, tmp_path)
     with pytest.raises(DatasetUnavailableError, match=r"t10k-images-idx3-ubyte\.gz is damaged: .*Delete it"):
         load("mnist", root=tmp_path)
 
@@ -326,29 +326,21 @@ def test_a_lost_embedded_file_is_said_to_be_lost(monkeypatch, tmp_path):
 def test_a_download_is_moved_into_place_and_found_the_next_time(monkeypatch, tmp_path, small_mnist):
     calls = []
 
-    def deliver(kind, folder):
-        calls.append(kind)
+    def deliver(archive, folder):
+        calls.append(archive.url)
         write(small_mnist, folder)
 
     monkeypatch.setattr(download, "_download", deliver)
     first, second = load("mnist", root=tmp_path), load("mnist", root=tmp_path)
-    assert calls == ["MNIST"]
+    assert calls == ["https://mirror.invalid/mnist.tar.gz"]
     assert torch.equal(first.train.images, second.train.images)
     left = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*ubyte*"))
     assert left == sorted(small_mnist)  # and no scratch folder beside them
 
 
 @pytest.mark.usefixtures("small_source")
-def test_packed_downloads_stay_packed(monkeypatch, tmp_path, small_mnist):
-    packed = {f"{name}.gz": gzip.compress(content) for name, content in small_mnist.items()}
-    monkeypatch.setattr(download, "_download", lambda kind, folder: write(packed, folder))
-    load("mnist", root=tmp_path)
-    assert {path.suffix for path in (tmp_path / "MNIST" / "raw").iterdir()} == {".gz"}
-
-
-@pytest.mark.usefixtures("small_source")
 def test_an_interrupted_download_leaves_nothing_behind(monkeypatch, tmp_path, small_mnist):
-    def fail_half_way(kind, folder):
+    def fail_half_way(archive, folder):
         write(dict(list(small_mnist.items())[:2]), folder)
         raise OSError("the line is dead")
 
@@ -365,7 +357,7 @@ def test_an_interrupted_download_leaves_nothing_behind(monkeypatch, tmp_path, sm
 def test_a_download_with_wrong_content_is_refused(monkeypatch, tmp_path, small_mnist):
     name = "MNIST/raw/train-labels-idx1-ubyte"
     wrong = {**small_mnist, name: small_mnist[name][:-1] + b"\xff"}
-    monkeypatch.setattr(download, "_download", lambda kind, folder: write(wrong, folder))
+    monkeypatch.setattr(download, "_download", lambda archive, folder: write(wrong, folder))
     with pytest.raises(
         DatasetUnavailableError, match="train-labels-idx1-ubyte is damaged or another version"
     ):
@@ -375,31 +367,34 @@ def test_a_download_with_wrong_content_is_refused(monkeypatch, tmp_path, small_m
 
 @pytest.mark.usefixtures("small_source")
 def test_a_download_without_the_files_is_refused(monkeypatch, tmp_path):
-    monkeypatch.setattr(download, "_download", lambda kind, folder: None)
-    with pytest.raises(DatasetUnavailableError, match="brought other files than MNIST/raw/train-images"):
+    monkeypatch.setattr(download, "_download", lambda archive, folder: None)
+    with pytest.raises(DatasetUnavailableError, match="have other files than MNIST/raw/train-images"):
         load("mnist", root=tmp_path)
 
 
-def test_torchvision_is_asked_for_the_set_below_the_folder(monkeypatch, tmp_path):
-    import torchvision
+def test_archives_are_those_of_torchvision_and_come_by_https():
+    from torchvision.datasets import CIFAR10, MNIST, FashionMNIST
 
-    asked = []
-    monkeypatch.setattr(
-        torchvision.datasets,
-        "FashionMNIST",
-        lambda root, download: asked.append((root, download)),
-        raising=True,
-    )
-    download._download("FashionMNIST", tmp_path)
-    assert asked == [(str(tmp_path), True)]
+    urls = {name: [archive.url for archive in source.archives] for name, source in catalog._SOURCES.items()}
+    assert urls["cifar10"] == [CIFAR10.url]
+    assert set(urls["mnist"]) == {f"{MNIST.mirrors[0]}{file}" for file, _ in MNIST.resources}
+    names = [url.rpartition("/")[2] for url in urls["fashion-mnist"]]
+    assert names == [file for file, _ in FashionMNIST.resources]  # its mirror there speaks http
+    assert all(url.startswith("https://") for some in urls.values() for url in some)
+
+
+def test_every_file_of_a_set_is_in_one_of_its_archives():
+    for source in catalog._SOURCES.values():
+        promised = [file for archive in source.archives for file in archive.files]
+        assert promised == (list(source.files) if source.archives else [])
 
 
 @pytest.mark.usefixtures("small_source")
 def test_two_that_ask_at_once_download_once(monkeypatch, tmp_path, small_mnist):
     calls = []
 
-    def deliver_slowly(kind, folder):
-        calls.append(kind)
+    def deliver_slowly(archive, folder):
+        calls.append(archive.url)
         time.sleep(0.2)  # long enough that the other thread stands at the lock
         write(small_mnist, folder)
 
@@ -412,7 +407,7 @@ def test_two_that_ask_at_once_download_once(monkeypatch, tmp_path, small_mnist):
         thread.start()
     for thread in threads:
         thread.join()
-    assert calls == ["MNIST"]
+    assert calls == ["https://mirror.invalid/mnist.tar.gz"]
     assert torch.equal(answers[0].train.images, answers[1].train.images)
 
 

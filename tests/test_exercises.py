@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from course_utils.exercises import SEAL, WrongAnswer, check_answer, error_of
+from course_utils._seals import seal
+from course_utils.exercises import RIGHT, SEAL, WrongAnswer, check_answer, error_of
 
 W = np.arange(6.0).reshape(2, 3) + 1
 
@@ -97,3 +98,10 @@ def test_an_unfilled_answer_is_told_so_by_a_sealed_check(sealed, nothing):
 def test_a_check_without_expected_value_and_seal_is_refused():
     with pytest.raises(ValueError, match=r"needs expected=\.\.\. or sealed=\.\.\., got neither"):
         check_answer(1.0)
+
+
+@pytest.mark.parametrize("answer", [1.7e308, -1e308, 1e-320])
+def test_numbers_at_the_edge_of_float64_open_no_seal_and_damage_none(answer):
+    sealed = seal({RIGHT: np.ones(2)}, near="Nearly.", shape=(2,), rtol=1e-6, atol=1e-12)
+    with pytest.raises(WrongAnswer, match=r"^Not yet\.$"):
+        check_answer([answer, answer], sealed=sealed)

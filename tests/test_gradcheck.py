@@ -84,7 +84,7 @@ def test_single_precision_is_refused(x):
 
 
 def test_function_of_several_outputs_is_refused():
-    with pytest.raises(ValueError, match=r"f must return one number, got shape \(3,\)"):
+    with pytest.raises(ValueError, match=r"f must return one number, got an array of shape \(3,\)"):
         numerical_gradient(lambda x: 2 * x, np.ones(3))
 
 
@@ -137,7 +137,7 @@ def test_transposed_gradient_is_told_to_be_one():
 
 
 def test_missing_parameter_is_refused():
-    with pytest.raises(ValueError, match=r"same names, got \['W'\] and \['W', 'b'\]"):
+    with pytest.raises(ValueError, match=r"same names, got gradients \['W'\] and reference \['W', 'b'\]"):
         compare_gradients({"W": A}, {"W": A, "b": A})
 
 

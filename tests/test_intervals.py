@@ -91,7 +91,7 @@ def test_predictions_are_compared_image_by_image():
 
 
 def test_predictions_of_different_images_are_refused():
-    with pytest.raises(ValueError, match="both classifiers on the same images"):
+    with pytest.raises(ValueError, match="must be booleans of the same images"):
         compare_predictions(torch.ones(3, dtype=torch.bool), torch.ones(4, dtype=torch.bool))
 
 

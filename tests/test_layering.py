@@ -16,8 +16,8 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 PACKAGE = REPOSITORY / "course_utils"
 
 LAYERS = (
-    {"_checks", "_display", "_files", "_seals"},  # the ground
-    {"seeding", "devices", "claims", "exercises"},
+    {"_checks", "_display", "_files", "_seals", "_types"},  # the ground
+    {"seeding", "devices", "claims", "exercises", "_given"},
     {
         "gradcheck", "autodiff", "initializers", "optimizers", "objectives", "datasets",
         "normalization", "regularization", "calibration", "intervals",
@@ -28,7 +28,7 @@ LAYERS = (
 )  # fmt: skip
 LEVEL = {module: level for level, layer in enumerate(LAYERS) for module in layer}
 BESIDE = {
-    "plotting": set(),
+    "plotting": {"_types"},
     "playgrounds": {  # figures that move: they draw what the layers below compute, and nothing imports them
         "_checks",
         "seeding",
@@ -40,7 +40,7 @@ BESIDE = {
         "landscapes",
         "plotting",
     },
-    "authoring": {"claims", "exercises", "seeding"},
+    "authoring": {"claims", "exercises", "seeding", "playgrounds"},
 }  # module beside the layers -> what it may import
 
 # What takes long to import, or is not there in the base install; each is imported in the function that needs it.

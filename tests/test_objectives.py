@@ -153,7 +153,7 @@ def test_the_three_optima_have_equal_depth_and_curvature_and_no_slope_is_steeper
 
 @pytest.mark.parametrize("curvatures", [(0.0, 1.0), (1.0, -2.0), (math.inf, 1.0)])
 def test_a_quadratic_refuses_curvatures_without_a_minimum(curvatures):
-    with pytest.raises(ValueError, match=r"curvature \d must be a finite number > 0"):
+    with pytest.raises(ValueError, match=r"curvatures\[\d\] must be a finite number > 0"):
         quadratic(curvatures)
 
 

@@ -45,6 +45,7 @@ TORCH = {
     "Adam": (torch.optim.Adam, {"betas": (BETA1, BETA2), "eps": EPS}),
     "AdamW": (torch.optim.AdamW, {"betas": (BETA1, BETA2), "eps": EPS}),
 }
+ONES = torch.ones(2)
 every_method = pytest.mark.parametrize("name", CLASSES)
 
 
@@ -257,13 +258,32 @@ def test_sparse_gradients_are_refused_with_a_way_out(name):
         CLASSES[name]([weight]).step()
 
 
-def test_complex_gradients_are_refused():
-    weight = torch.nn.Parameter(torch.ones(2, dtype=torch.complex64))
-    weight.abs().sum().backward()
-    with pytest.raises(
-        RuntimeError, match=r"Adam needs real gradients, got torch\.complex64; use torch\.view_as_real"
-    ):
-        Adam([weight]).step()
+@every_method
+def test_where_one_gradient_is_sparse_no_parameter_moves(name):
+    first, table = torch.nn.Parameter(torch.ones(3)), torch.nn.Parameter(torch.ones(4, 3))
+    (F.embedding(torch.tensor([1, 3]), table, sparse=True) * first).sum().backward()
+    optimizer = CLASSES[name]([first, table])
+    with pytest.raises(RuntimeError, match="needs dense gradients"):
+        optimizer.step()
+    assert torch.equal(first, torch.ones(3))
+    assert not optimizer.state
+
+
+@every_method
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ([torch.ones(2, dtype=torch.complex64)], r"params, number 0, must hold real .*complex64.*view_as_real"),
+        ([torch.ones(2), torch.arange(3)], r"params, number 1, must hold real floating point numbers"),
+        ([torch.ones(2, requires_grad=True) * 2], r"params must be leaves, number 0 was computed"),
+        ([("a", ONES), ("b", ONES)], r"params must hold each parameter once, number 1 came before"),
+        ([{"lr": 0.1}], r"a parameter group needs the key 'params', got \['lr'\]"),
+        ([{"params": [ONES], "learning_rate": 0.1}], r"unknown key 'learning_rate' .* known: params, lr"),
+    ],
+)  # fmt: skip
+def test_parameters_that_cannot_be_moved_are_refused_by_number(name, params, message):
+    with pytest.raises(ValueError, match=message):
+        CLASSES[name](params)
 
 
 @every_method

@@ -42,9 +42,15 @@ def test_a_stack_is_orthogonalized_matrix_by_matrix_and_zeros_stay_zeros():
     assert not orthogonalize(stack)[2].any()
 
 
-@pytest.mark.parametrize(("shape", "steps"), [((5,), 5), ((5, 5), 0)])
-def test_a_vector_or_no_step_is_refused(shape, steps):
-    with pytest.raises(ValueError, match="matrix"):
+@pytest.mark.parametrize(
+    ("shape", "steps", "message"),
+    [
+        ((5,), 5, r"matrix must have two or more axes \[\.\.\., m, n\], got the shape \(5,\)"),
+        ((5, 5), 0, "steps must be a whole number from 1 to 1000, got steps=0"),
+    ],
+)
+def test_a_vector_or_no_step_is_refused(shape, steps, message):
+    with pytest.raises(ValueError, match=message):
         orthogonalize(torch.ones(shape), steps=steps)
 
 

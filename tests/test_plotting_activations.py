@@ -48,7 +48,7 @@ def test_a_statement_wider_than_every_format_stays_inside_the_axes():
 
 
 def test_formats_whose_ends_do_not_ascend_are_refused():
-    with pytest.raises(ValueError, match=r"float16 needs smallest subnormal <= .* got -4.2, -7.2, 4.8"):
+    with pytest.raises(ValueError, match=r"float16'\] needs smallest subnormal <= .* got -4.2, -7.2, 4.8"):
         plot_number_formats({"float16": (-4.2, -7.2, 4.8)})
 
 
@@ -92,7 +92,7 @@ def test_shares_are_percent_with_the_range_of_the_seeds():
 
 @pytest.mark.parametrize("share", [-0.1, 1.5])
 def test_shares_outside_of_zero_to_one_are_refused(share):
-    with pytest.raises(ValueError, match=r"shares of 'dead' are fractions in \[0, 1\], got"):
+    with pytest.raises(ValueError, match=r"measured\['dead'\] must be in \[0, 1\], got"):
         plot_shares([0, 1], {"dead": [0.5, share]}, xlabel="x", ylabel="y")
 
 
@@ -120,7 +120,7 @@ def test_compositions_have_a_row_a_setting_and_a_note_a_panel():
 
 
 def test_a_row_of_compositions_needs_a_curve_a_column():
-    with pytest.raises(ValueError, match=r"each row needs 2 curves, one per column, got \{'g = 1': 1\}"):
+    with pytest.raises(ValueError, match=r"rows\['g = 1'\] needs 2 entries, one for each of columns, got 1"):
         plot_compositions(X, {"g = 1": [X]}, columns=["once", "twice"])
 
 

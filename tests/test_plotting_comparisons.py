@@ -43,7 +43,7 @@ def test_two_series_of_one_method_lie_apart_in_the_same_row_and_differ_in_colour
 
 
 def test_a_method_without_a_half_width_is_refused():
-    with pytest.raises(ValueError, match=r"every method of 'lr' needs a half width, missing: b"):
+    with pytest.raises(ValueError, match=r"every method of 'lr' in series needs half_widths, missing: b"):
         plot_intervals({"lr": {"a": [1.0], "b": [2.0]}}, {"lr": {"a": 0.1}}, xlabel="loss")
 
 
@@ -70,7 +70,10 @@ def test_a_constant_is_one_bar_and_panels_without_data_are_hidden():
 
 @pytest.mark.parametrize(
     ("panels", "message"),
-    [({}, "panels is empty"), ({"N(0, 1)": ([0.0], [np.nan])}, r"'N\(0, 1\)' are not all finite")],
+    [
+        ({}, "panels is empty"),
+        ({"N(0, 1)": ([0.0], [np.nan])}, r"panels\['N\(0, 1\)'\]\[1\] must be finite, got nan at 0"),
+    ],
 )
 def test_nothing_to_draw_and_a_run_that_diverged_are_refused(panels, message):
     with pytest.raises(ValueError, match=message):

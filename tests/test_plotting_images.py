@@ -45,7 +45,7 @@ def test_a_grid_marks_the_wrong_ones_only():
 
 
 def test_a_grid_refuses_titles_that_do_not_match():
-    with pytest.raises(ValueError, match="one title for each image, got 5 and 2"):
+    with pytest.raises(ValueError, match="titles needs 5 entries, one for each of images, got 2"):
         plot_image_grid(IMAGES, ["a", "b"])
 
 
@@ -90,7 +90,9 @@ def test_confusion_writes_every_count_and_shades_mistakes_alone():
 
 
 def test_confusion_refuses_a_table_of_another_size():
-    with pytest.raises(ValueError, match=r"counts needs shape \(3, 3\).*got \(2, 2\)"):
+    with pytest.raises(
+        ValueError, match=r"counts needs shape \(3 as in classes, 3 as in classes\), got \(2, 2\)"
+    ):
         plot_confusion(np.eye(2), NAMES)
 
 

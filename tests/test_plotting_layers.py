@@ -40,7 +40,9 @@ def test_a_prediction_over_many_layers_is_a_line_and_over_few_is_crosses(num_lay
 
 
 def test_a_prediction_with_another_number_of_layers_is_refused():
-    with pytest.raises(ValueError, match=r"'a' needs one number per layer, 3, got shape \(2,\)"):
+    with pytest.raises(
+        ValueError, match=r"predicted\['a'\] needs shape \(3 as in measured\['a'\]\), got \(2,\)"
+    ):
         plot_layer_profiles({"a": [1.0, 2.0, 3.0]}, predicted={"a": [1.0, 2.0]})
 
 
@@ -70,7 +72,7 @@ def test_a_prediction_too_narrow_to_draw_is_left_out_and_rows_without_one_have_n
 
 
 def test_a_row_without_one_array_per_column_is_refused():
-    with pytest.raises(ValueError, match=r"2 arrays, one per column, got \{'a': 1\}"):
+    with pytest.raises(ValueError, match=r"rows\['a'\] needs 2 entries, one for each of columns, got 1"):
         plot_layer_distributions({"a": [np.ones(3)]}, columns=["1", "2"])
 
 
@@ -103,5 +105,5 @@ def test_a_gain_is_a_curve_and_torchs_number_a_horizontal_line_of_its_colour():
 
 
 def test_a_gain_of_torch_without_a_curve_is_refused():
-    with pytest.raises(ValueError, match=r"what has no curve: selu"):
-        plot_gains([1.0], {"ReLU": [1.4]}, torch_gains={"selu": 0.75})
+    with pytest.raises(ValueError, match=r"torch_gains has \['selu'\], which gains lacks"):
+        plot_gains([1.0, 2.0], {"ReLU": [1.4, 1.4]}, torch_gains={"selu": 0.75})

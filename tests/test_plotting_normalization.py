@@ -55,9 +55,13 @@ def test_few_positions_are_labelled_each_and_a_reference_is_named():
 
 
 def test_a_missing_point_is_refused():
-    with pytest.raises(ValueError, match="'short' needs one number per position, 3, got 2"):
+    with pytest.raises(
+        ValueError, match=r"runs\['short'\] needs shape \(any, 3 as in positions\), got \(1, 2\)"
+    ):
         plot_against([1, 2, 3], {"short": [[1.0, 2.0]]}, xlabel="x", ylabel="y")
-    with pytest.raises(ValueError, match="'formula' needs one number per position, 3, got 2"):
+    with pytest.raises(
+        ValueError, match=r"predicted\['formula'\] needs shape \(3 as in positions\), got \(2,\)"
+    ):
         against(predicted={"formula": [1.0, 2.0]})
 
 

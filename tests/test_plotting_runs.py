@@ -35,7 +35,8 @@ def test_a_run_without_a_best_epoch_marks_none():
 
 @pytest.mark.parametrize("options", [{"best": 2}, {"best": -1}, {"end_of_epoch": [1.0]}])
 def test_a_run_refuses_epochs_that_it_does_not_have(options):
-    with pytest.raises(ValueError, match=r"best is an epoch from 0 to 1|need 2 values"):
+    message = r"best is an epoch of validation, from 0 to 1|end_of_epoch needs shape \(2 as in validation\)"
+    with pytest.raises(ValueError, match=message):
         plot_run([1.0, 2.0], [1.0, 2.0], ylabel="loss (nats)", **options)
 
 
@@ -51,7 +52,7 @@ def test_the_rate_falls_where_a_cut_was_predicted():
 
 
 def test_a_plateau_needs_a_rate_per_loss():
-    with pytest.raises(ValueError, match="got 2 and 1"):
+    with pytest.raises(ValueError, match=r"lrs needs shape \(2 as in val_losses\), got \(1,\)"):
         plot_plateau([1.0, 2.0], [0.1])
 
 
@@ -73,7 +74,7 @@ def test_a_row_with_one_zero_among_others_does_not_claim_to_be_exact():
 
 
 def test_gaps_that_are_all_zero_cannot_be_drawn_on_a_logarithmic_axis():
-    with pytest.raises(ValueError, match="all differences are 0"):
+    with pytest.raises(ValueError, match="gaps are all 0"):
         plot_gaps({"all": [0.0]}, xlabel="difference")
 
 
@@ -109,7 +110,7 @@ def test_verdicts_write_the_counts_and_frame_the_right_answers():
 
 
 def test_verdicts_refuse_a_table_of_another_shape():
-    with pytest.raises(ValueError, match=r"shape \(1, 2\), got \(2, 2\)"):
+    with pytest.raises(ValueError, match=r"shape \(1 as in truths, 2 as in verdicts\), got \(2, 2\)"):
         plot_verdicts([[1, 2], [3, 4]], ["a"], ["A", "B"])
 
 

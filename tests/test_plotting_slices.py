@@ -46,7 +46,7 @@ def test_prediction_is_dashed_over_its_profile_and_named_once():
 
 @pytest.mark.parametrize("kind", ["dotted", "predicted"])
 def test_curve_without_a_profile_is_refused(kind):
-    with pytest.raises(ValueError, match=r"\['c'\] belong to no profile; known: \['a'\]"):
+    with pytest.raises(ValueError, match=r"has \['c'\], which profiles lacks; known: \['a'\]"):
         plot_profiles(T, {"a": [1, 2, 3]}, **{kind: {"c": [1, 2, 3]}})
 
 

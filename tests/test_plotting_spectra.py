@@ -60,14 +60,14 @@ def test_each_eigenvalue_is_one_curve_below_the_limit():
 
 @pytest.mark.parametrize("shape", [(2, 3), (2, 3, 6)])
 def test_eigenvalues_of_another_shape_are_refused(shape):
-    with pytest.raises(ValueError, match=r"needs shape \(seeds, points, k <= 5\)"):
+    with pytest.raises(ValueError, match=r"needs shape \(seeds, 3 as in steps, k <= 5\)"):
         plot_top_eigenvalues([0, 1, 2], np.zeros(shape))
 
 
 def test_curves_without_a_partner_are_refused():
-    with pytest.raises(ValueError, match=r"\['c'\] belong to no density; known: \['a'\]"):
+    with pytest.raises(ValueError, match=r"outliers has \['c'\], which densities lacks; known: \['a'\]"):
         plot_density(GRID, {"a": np.ones(6)}, outliers={"c": [1.0]})
-    with pytest.raises(ValueError, match=r"\['c'\] belong to no curve; known: \['a'\]"):
+    with pytest.raises(ValueError, match=r"predicted has \['c'\], which errors lacks; known: \['a'\]"):
         plot_errors([1], {"a": [1.0]}, predicted={"c": [1.0]})
 
 

@@ -58,7 +58,7 @@ def test_measured_points_lie_beside_the_line_of_their_prediction_in_its_colour()
 
 
 def test_a_measurement_without_prediction_is_refused():
-    with pytest.raises(ValueError, match=r"\['b'\] have none"):
+    with pytest.raises(ValueError, match=r"predicted needs an entry for each of measured; missing: \['b'\]"):
         plot_against_prediction([1], {"b": [1.0]}, predicted={}, xlabel="x", ylabel="y")
 
 
@@ -106,7 +106,9 @@ def test_the_progress_of_searches_is_their_median_between_quartiles():
     [
         lambda ax: plot_coverage(SHARES, COVERAGE, ax=ax),
         lambda ax: plot_null_statistics([0.1, -2.0], predicted_sd=1.0, xlabel="z", ax=ax),
-        lambda ax: plot_against_prediction([1], {}, predicted={}, xlabel="x", ylabel="y", ax=ax),
+        lambda ax: plot_against_prediction(
+            [1], {"a": [1.0]}, predicted={"a": [1.0]}, xlabel="x", ylabel="y", ax=ax
+        ),
         lambda ax: plot_lr_range([([1.0], [1.0])], minima=[1.0], divergences=[2.0], ax=ax),
         lambda ax: plot_response_surface([0.1, 1.0], [0.1, 1.0], np.eye(2) + 1, ax=ax),
         lambda ax: plot_halving([1, 2], np.ones((2, 2)), [(0, 1), (0,)], best=0, ax=ax),

@@ -7,7 +7,7 @@ import pytest
 from conftest import ALT, PNG, code, figure, printed, text
 
 from course_utils.authoring.canonical import dumps, normalize
-from course_utils.authoring.refresh import replace
+from course_utils.authoring.writing import replace
 
 FIGURE = f"""import base64
 

@@ -38,7 +38,7 @@ def test_seed_out_of_range_is_refused(seed):
 
 @pytest.mark.parametrize("seed", [1.0, "1", True])
 def test_seed_of_another_type_is_refused(seed):
-    with pytest.raises(TypeError, match="seed must be an int"):
+    with pytest.raises(TypeError, match="seed must be a whole number"):
         make_generator(seed)
 
 

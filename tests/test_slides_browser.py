@@ -6,6 +6,7 @@ Skipped, with the reason, where there is no Chromium or no way to the JavaScript
 from pathlib import Path
 
 import pytest
+from conftest import VIOLATIONS, until
 
 pytest.importorskip("playwright", reason="the slides extra is not installed")
 
@@ -60,8 +61,9 @@ BARRIERS = """async () => {
 
 @pytest.fixture
 def page(running):
-    """A page that notes what it asks for and what it complains about."""
+    """A page that notes what it asks for, what it complains about, and what its policy forbids."""
     page = running.new_page(viewport={"width": 1280, "height": 720})
+    page.add_init_script(VIOLATIONS)
     page.complaints = []
     page.on("console", lambda message: page.complaints.append(message.text))
     page.on("pageerror", lambda error: page.complaints.append(str(error)))
@@ -73,7 +75,7 @@ def page(running):
 
 def open_deck(page, deck):
     page.goto(deck.as_uri())
-    page.wait_for_function("document.documentElement.dataset.ready === 'true'")
+    page.wait_for_selector("html[data-ready='true']", state="attached")
 
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
@@ -91,7 +93,7 @@ def test_a_deck_is_whole_and_fits(notebook, page, running, tmp_path):
         assert faults == [], slide
         assert slide["below"] <= 720, slide
         assert slide["scale"] >= 0.8, slide
-    assert page.complaints == []
+    assert page.complaints == page.evaluate("window.violations") == []
     assert print_pdf(running, deck, tmp_path / "deck.pdf") == number
 
 
@@ -117,7 +119,7 @@ def deck(tmp_path):
 def test_arrows_walk_through_fragments_and_slides(page, deck):
     open_deck(page, deck)
     page.keyboard.press("ArrowRight")
-    page.wait_for_function("location.hash === '#/1'")
+    until(page, "location.hash === '#/1'")
     hidden = page.locator("section.present .fragment:not(.visible)")
     while hidden.count() == 0:  # on to the first slide on which something appears later
         page.keyboard.press("ArrowRight")
@@ -134,7 +136,7 @@ def test_o_shows_all_slides_and_f_asks_for_the_whole_screen(page, deck):
     assert page.locator(".reveal.overview").count() == 1
     page.keyboard.press("o")
     page.keyboard.press("f")
-    page.wait_for_function("document.fullscreenElement !== null")
+    until(page, "document.fullscreenElement !== null")
 
 
 def test_s_opens_the_speakers_window_with_the_notes(page, deck):
@@ -148,7 +150,11 @@ def test_s_opens_the_speakers_window_with_the_notes(page, deck):
     )
     page.evaluate(f"location.hash = '#/{noted}'")
     said = page.locator("section.present aside.notes").text_content()
-    window.wait_for_function("(said) => document.body.textContent.includes(said)", arg=said.strip()[:40])
+    until(window, "(said) => document.body.textContent.includes(said)", said.strip()[:40])
+    for shown in window.frames[1:]:  # the slide that is shown, and the next one
+        shown.wait_for_selector("html[data-ready='true']", state="attached")
+    assert len(window.frames) == 3
+    assert page.complaints == page.evaluate("window.violations") == []
 
 
 def test_the_rail_leads_to_its_sections_and_marks_the_one_that_is_shown(page, deck):
@@ -158,3 +164,50 @@ def test_the_rail_leads_to_its_sections_and_marks_the_one_that_is_shown(page, de
     assert page.locator("section.present").get_attribute("data-section") == "3"
     assert links.nth(2).get_attribute("aria-current") == "true"
     assert page.locator(".rail a[aria-current]").count() == 1
+
+
+def test_a_playground_in_a_deck_answers(page, tmp_path):
+    deck = tmp_path / "deck.html"
+    write_deck(ROOT / "notebooks" / "05_initialization.ipynb", deck, web=WEB)
+    open_deck(page, deck)
+    number = page.evaluate("""[...document.querySelectorAll('.slides > section')]
+      .findIndex((slide) => slide.querySelector('.playground[data-mounted]'))""")
+    page.evaluate("(slide) => { location.hash = `#/${slide}` }", number)
+    figure = page.locator("section.present .playground")
+    said = figure.inner_text()
+    figure.locator("input[type=range]").first.press("ArrowRight")
+    page.wait_for_timeout(300)
+    assert figure.inner_text() != said
+    assert page.complaints == page.evaluate("window.violations") == []
+
+
+def test_what_is_smuggled_into_a_deck_neither_runs_nor_asks_another_machine(running, deck, tally):
+    # no machine answers at this address: what was not blocked would be a request
+    evil = """<script>window.ran = 1</script><img src="x" onerror="window.ran = 2"><img src="http://x.invalid/a.png">
+      <script src="http://x.invalid/a.js"></script><script src="deck.js"></script><iframe src="http://x.invalid/"></iframe>
+      <a id="trap" href="javascript:window.ran=3">x</a><link rel="stylesheet" href="http://x.invalid/a.css">"""
+    deck.write_text(deck.read_text(encoding="utf-8").replace("</main>", f"{evil}</main>"), encoding="utf-8")
+    (deck.parent / "deck.js").write_text("window.ran = 4", encoding="utf-8")
+    page, asked = running.new_page(), []
+    page.add_init_script(VIOLATIONS)
+    page.on("requestfinished", lambda request: asked.append(request.url))
+    open_deck(page, deck)
+    refused = page.evaluate("""async () => {
+      document.querySelector("#trap").click();
+      return await fetch("http://x.invalid/").then(() => "answered", (error) => error.name);
+    }""")
+    blocked = page.evaluate("window.violations.map((one) => one.split(' ')[0])")
+    ran = page.evaluate("window.ran ?? null")
+    page.close()
+    assert (ran, refused) == (None, "TypeError")
+    assert [one for one in asked if not one.startswith(("data:", deck.as_uri()))] == []
+    assert {
+        "script-src-elem",
+        "script-src-attr",
+        "img-src",
+        "style-src-elem",
+        "frame-src",
+        "connect-src",
+    } <= {*blocked}
+    tally.note("decks", "9 ways to run a program or to ask another machine, planted in a deck", tried=9,
+               message="the browser's console: refused, because it violates the Content Security Policy")  # fmt: skip

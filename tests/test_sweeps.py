@@ -182,6 +182,8 @@ def test_a_task_is_a_partition_of_the_images_into_three_sets(task):
     every_image = torch.cat([part[0] for part in other])
     torch.testing.assert_close(images.double().sum(0), every_image.double().sum(0))
     assert not torch.equal(task.train[0], other.train[0])
+    there = load_task("mnist-5k", 3, device=torch.device("cpu"))  # a device, or its name
+    assert torch.equal(there.train[0], task.train[0])
 
 
 def test_networks_side_by_side_take_the_steps_of_the_training_loop(task):
@@ -223,7 +225,7 @@ def test_a_network_does_not_depend_on_its_neighbours(task):
 
 
 def test_each_network_needs_both_seeds(task):
-    with pytest.raises(ValueError, match="got 2 and 1"):
+    with pytest.raises(ValueError, match=r"weight_seeds and order_seeds need .* got 2 and 1"):
         train_replicates(task.train, widths=(196, 10), weight_seeds=[1, 2], order_seeds=[1], lr=0.1, batch_size=9,
                          num_epochs=1)  # fmt: skip
 

@@ -233,11 +233,22 @@ def test_an_interrupted_sweep_leaves_no_task_at_the_scheduler(tmp_path):
     path = tmp_path / "results.jsonl"
     with threads_of_this_process() as found:
         path.touch()
-        stop = threading.Timer(
-            0, lambda: (wait_until(lambda: num_lines(path) > 5), os.kill(os.getpid(), signal.SIGINT))
-        )
-        stop.start()
+        is_over = threading.Event()
+
+        def interrupt():
+            wait_until(lambda: num_lines(path) > 5)
+            os.kill(os.getpid(), signal.SIGINT)
+            while not is_over.wait(5):  # again, as a person would: a first one may fall into a destructor
+                os.kill(os.getpid(), signal.SIGINT)
+
+        def sweep():
+            try:
+                run_sweep(fraction, grid(x=range(2000), sleep=[0.01]), results=path)
+            finally:
+                is_over.set()
+
+        threading.Thread(target=interrupt, daemon=True).start()
         with pytest.raises(KeyboardInterrupt):
-            run_sweep(fraction, grid(x=range(2000), sleep=[0.01]), results=path)
+            sweep()
         wait_until(lambda: not found.scheduler.tasks)
     assert 5 < num_lines(path) < 2000

@@ -159,7 +159,7 @@ def test_evaluation_does_not_depend_on_the_batch_size():
 def test_evaluation_leaves_mode_and_gradients_as_they_were_even_after_an_error(training):
     model = make_model().train(training)
     evaluate(model, make_data())
-    with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
+    with pytest.raises((RuntimeError, ValueError), match="shape"):
         evaluate(model, (torch.ones(4, 5), torch.ones(4, dtype=torch.int64)))
     assert model.training is training
     assert all(p.grad is None for p in model.parameters())
@@ -237,7 +237,7 @@ def test_a_loss_that_is_not_finite_is_named_with_its_step_and_a_way_out():
         calls.append(1)
         return F.cross_entropy(output, y) * (math.inf if len(calls) == 6 else 1.0)
 
-    with pytest.raises(Diverged, match=r"became inf at step 5 \(lr=0.1\)\. Lower the learning rate"):
+    with pytest.raises(Diverged, match=r"became inf at step 5 \(epoch 1, lr=0\.1\); .*the loss itself"):
         run(loss=loss)
 
 
@@ -342,7 +342,8 @@ def test_a_finished_run_is_put_back_with_its_weights(tmp_path):
 def test_resume_starts_afresh_where_there_is_no_file_yet(tmp_path):
     _, history = run(checkpoint=tmp_path / "deep" / "run.safetensors", resume=True)
     assert history.step_losses == run()[1].step_losses
-    assert [path.name for path in (tmp_path / "deep").iterdir()] == ["run.safetensors"]
+    files = {path.name for path in (tmp_path / "deep").iterdir()}
+    assert files == {"run.safetensors", "run.safetensors.previous"}
 
 
 def test_a_checkpoint_is_safetensors_and_json(tmp_path):
@@ -357,20 +358,19 @@ def test_a_checkpoint_is_safetensors_and_json(tmp_path):
     assert len(rest["history"]["epochs"]) == 2
 
 
-def test_a_failed_write_keeps_the_previous_checkpoint(tmp_path, monkeypatch):
+def test_a_failed_write_keeps_both_checkpoints(tmp_path, monkeypatch):
     path = tmp_path / "run"
     run(checkpoint=path)
-    before = path.read_bytes()
+    before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+    assert set(before) == {"run", "run.previous"}
 
-    def full_disk(tensors, file, metadata):
-        file.write_bytes(b"half of it")
+    def full_disk(descriptor):
         raise OSError("no space left on device")
 
-    monkeypatch.setattr("safetensors.torch.save_file", full_disk)
-    with pytest.raises(OSError, match="no space left"):
-        run(checkpoint=path)
-    assert path.read_bytes() == before
-    assert [file.name for file in tmp_path.iterdir()] == ["run"]
+    monkeypatch.setattr("os.fsync", full_disk)
+    with pytest.raises(OSError, match=r"run cannot be written .*no space left .*last complete checkpoint"):
+        run(checkpoint=path, num_epochs=3, resume=True)
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
 
 
 def refuse(path, message, model=None, make_optimizer=None, **options):
@@ -407,11 +407,13 @@ def test_damaged_and_foreign_files_are_refused(tmp_path):
     from safetensors.torch import save_file
 
     path = tmp_path / "run"
-    run(checkpoint=path)
+    run(checkpoint=path, num_epochs=1)
     path.write_bytes(path.read_bytes()[:-5])
     refuse(path, r"run cannot be read \(.*Use an earlier checkpoint")
     save_file({"w": torch.ones(2)}, path)
     refuse(path, "is not a checkpoint of this course")
+    save_file({"w": torch.ones(2)}, path, metadata={"format": "course-checkpoint-1", "rest": "{}"})
+    refuse(path, r"written by an earlier version .*without the digest .*start it again")
 
 
 def test_what_json_cannot_hold_is_named(tmp_path):
@@ -474,14 +476,20 @@ def test_fast_bfloat16_is_not_guessed(monkeypatch):
     [
         ({"num_epochs": 0}, "batch_size and num_epochs must be at least 1, got 16 and 0"),
         ({"batch_size": 0}, "batch_size and num_epochs must be at least 1, got 0 and 2"),
-        ({"schedule_each": "batch"}, "Unknown schedule_each 'batch'"),
-        ({"on_divergence": "ignore"}, "Unknown on_divergence 'ignore'"),
+        (
+            {"schedule_each": "batch"},
+            "schedule_each must be one of 'epoch', 'step', got schedule_each='batch'",
+        ),
+        (
+            {"on_divergence": "ignore"},
+            "on_divergence must be one of 'raise', 'stop', got on_divergence='ignore'",
+        ),
         ({"resume": True}, r"resume=True needs checkpoint=\.\.\."),
     ],
 )
 def test_wrong_options_are_refused_before_anything_runs(options, message):
     model = make_model()
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((ValueError, TypeError), match=message):
         run(model, **options)
     assert torch.equal(weights(model), weights(make_model()))
 

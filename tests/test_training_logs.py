@@ -1,6 +1,7 @@
 """Is what is read what was trained, and does nothing half-written stay behind?"""
 
 import math
+import random
 from dataclasses import asdict
 
 import pytest
@@ -65,6 +66,63 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(history, tmp_path, 
     assert (tmp_path / "run.csv").read_text() == old
 
 
+def damages(content, draw, number):
+    """Yield {what was done: content}: cut off anywhere, or with one bit flipped."""
+    for _ in range(number):
+        yield "cut off", content[: draw.randrange(len(content))]
+        changed = bytearray(content)
+        changed[draw.randrange(len(changed))] ^= 1 << draw.randrange(8)
+        yield "bit flipped", bytes(changed)
+
+
+def test_a_json_log_that_was_cut_off_or_changed_is_named(history, tmp_path, tally):
+    path, number = tmp_path / "run.json", tally.number(each_time=300, weekly=5_000)
+    logs.write_json(history, path)
+    for _, content in damages(path.read_bytes(), random.Random(0), number):
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match=r"^run\.json is cut off or damaged \(.*take a copy") as caught:
+            logs.read_json(path)
+    tally.note("run logs", "JSON cut off, or one bit flipped", tried=2 * number, message=str(caught.value))
+
+
+@pytest.mark.parametrize("text", ["[" * 50_000, "5", "null", '{"digest": 1}', "{}"])
+def test_a_json_log_that_is_none_is_named(tmp_path, text):
+    (tmp_path / "run.json").write_text(text)
+    with pytest.raises(ValueError, match=r"run\.json is cut off or damaged"):
+        logs.read_json(tmp_path / "run.json")
+
+
+def test_a_csv_log_that_was_cut_off_within_a_row_is_named(history, tmp_path, tally):
+    path = tmp_path / "run.csv"
+    logs.write_csv(history, path)
+    content = path.read_bytes()
+    between_rows = {k + 1 for k, byte in enumerate(content) if byte == ord("\n")}
+    for length in set(range(len(content))) - between_rows:
+        path.write_bytes(content[:length])
+        with pytest.raises(
+            ValueError, match=r"^run\.csv (is cut off or damaged|needs the columns)"
+        ) as caught:
+            logs.read_csv(path)
+    tally.note("run logs", "CSV cut off within a row", tried=len(content) - len(between_rows),
+               message=str(caught.value))  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (",0.5,", ",0;5,", "row 1 is "), (",0.5,", ",0.5,0.5,", "row 1 is "), (",0.5,", ",", "row 1 is "),
+        ("\n1,", "\n2,", "row 2 should be of epoch 1 and is of 2"), ("\n0,", "\n\n0,", r"row 1 is \[\]"),
+        ("\n0,", '\n"0,', "unexpected end"), ("\n0,", "\n\xff,", "can't decode"),
+    ],
+)  # fmt: skip
+def test_a_csv_log_with_a_row_of_another_form_is_named(history, tmp_path, old, new, message):
+    path = tmp_path / "run.csv"
+    logs.write_csv(history, path)
+    path.write_text(path.read_text().replace(old, new), encoding="latin-1" if "\xff" in new else "utf-8")
+    with pytest.raises(ValueError, match=f"run.csv is cut off or damaged.*{message}"):
+        logs.read_csv(path)
+
+
 # The imports below are those of tensorboard, which is in the extra "lab"; its own warnings are not ours to mend.
 tensorboard = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 
@@ -105,3 +163,42 @@ def test_the_graph_has_a_linear_map_per_layer_and_the_model_is_left_alone(histor
     assert logs.read_graph(tmp_path / "without") == []
     assert model.training
     assert all(torch.equal(p, q) for p, q in zip(before, model.parameters(), strict=True))
+
+
+@tensorboard
+def test_events_that_were_cut_off_or_changed_are_named(history, tmp_path, tally):
+    pytest.importorskip("tensorboard")
+    number = tally.number(each_time=60, weekly=1_000)
+    logs.write_tensorboard(history, tmp_path / "run")
+    whole = logs.read_tensorboard(tmp_path / "run")
+    (file,) = (tmp_path / "run").iterdir()
+    content, message, tried = file.read_bytes(), "", 0
+    for what, changed in damages(content, random.Random(0), number):
+        file.write_bytes(changed)
+        try:
+            assert logs.read_tensorboard(tmp_path / "run") == {}, what  # cut before the first point
+            assert len(changed) < 250
+        except ValueError as error:
+            message, tried = str(error), tried + 1
+            assert "is cut off or damaged" in message
+    assert tried > 1.5 * number
+    file.write_bytes(content)
+    assert logs.read_tensorboard(tmp_path / "run") == whole
+    tally.note("run logs", "events cut off, or one bit flipped", tried=tried, message=message)
+
+
+@tensorboard
+def test_events_that_are_gone_from_the_end_are_named(history, tmp_path):
+    pytest.importorskip("tensorboard")
+    logs.write_tensorboard(history, tmp_path / "run")
+    (file,) = (tmp_path / "run").iterdir()
+    content = file.read_bytes()
+    ends = [0]
+    while ends[-1] < len(content):  # a record is its length, a checksum, the event, a checksum
+        ends.append(ends[-1] + 16 + int.from_bytes(content[ends[-1] : ends[-1] + 8], "little"))
+    for end in ends[3:-1]:
+        file.write_bytes(content[:end])
+        with pytest.raises(
+            ValueError, match=r"run is cut off or damaged \(\d steps, \d epochs of 4 steps, 2 epochs\)"
+        ):
+            logs.read_tensorboard(tmp_path / "run")

@@ -35,7 +35,7 @@ def normalize(stored: Notebook, executed: Notebook) -> Notebook:
             "metadata": {key: cell.metadata[key] for key in KEPT_CELL_METADATA if cell.metadata.get(key)},
             "source": cell.source,
         }
-        if cell.get("attachments"):
+        if cell.get("attachments") and cell.cell_type != "code":
             kept["attachments"] = cell.attachments
         if cell.cell_type == "code":
             count += 1

@@ -1,14 +1,18 @@
 """How is the plugin run so that neither the repository's pytest settings nor the user's get in its way?"""
 
+import os
+import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from course_utils.authoring.guard import SCRATCH, end_with_parent
 from course_utils.authoring.kernel import kernel_environment
+from course_utils.authoring.writing import scratch_folder
 
+_MODULE = "course_utils.authoring.checking"  # this one, which is pytest when it is run
 # Settings from outside that would change what is collected or how warnings are treated.
 _FOREIGN = ("PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PYTEST_DISABLE_PLUGIN_AUTOLOAD")
 
@@ -22,12 +26,27 @@ def validate_all(notebooks: Sequence[Path], root: Path, *, jobs: int = 2, **opti
         jobs: how many kernels run at a time.
         options: those of `pytest_arguments`.
     """
-    with tempfile.TemporaryDirectory(prefix="course-") as scratch:
-        arguments = pytest_arguments(notebooks, root, Path(scratch), jobs=jobs, **options)
-        inherited = kernel_environment(Path(scratch))
+    with scratch_folder() as scratch:
+        arguments = pytest_arguments(notebooks, root, scratch, jobs=jobs, **options)
+        inherited = kernel_environment(scratch)
         environment = {name: value for name, value in inherited.items() if name not in _FOREIGN}
-        command = [sys.executable, "-m", "pytest", *arguments]
-        return subprocess.run(command, cwd=root, env=environment, check=False).returncode
+        # What pytest and its workers leave behind when they are killed is in our folder too.
+        environment |= {SCRATCH: str(scratch), "TMPDIR": str(scratch)}
+        return _run_to_its_end([sys.executable, "-m", _MODULE, *arguments], root, environment)
+
+
+def _run_to_its_end(command: Sequence[str], folder: Path, environment: dict[str, str]) -> int:
+    """Run a command in a process group of its own, which does not outlive this process; return its exit code."""
+    given: dict[str, Any] = {"cwd": folder, "env": environment, "start_new_session": True}
+    with subprocess.Popen(command, stdin=subprocess.PIPE, **given) as process:  # the pipe is for its guard
+        try:
+            return process.wait()
+        except BaseException:  # interrupted; the kernels notice that pytest's workers are gone
+            if os.name == "nt":
+                process.kill()
+            else:
+                os.killpg(process.pid, signal.SIGKILL)
+            raise
 
 
 def pytest_arguments(
@@ -69,3 +88,10 @@ def pytest_arguments(
 def _distribution(jobs: int) -> list[str]:
     """Return xdist's options: all cells of a notebook on one worker, the notebooks in the order given."""
     return ["-n", str(jobs), "--dist", "loadscope", "--no-loadscope-reorder"] if jobs > 1 else ["-n", "0"]
+
+
+if __name__ == "__main__":  # pytest, and a guard that is there before pytest takes standard input away
+    import pytest
+
+    end_with_parent()
+    sys.exit(pytest.main())

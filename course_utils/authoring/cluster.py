@@ -65,16 +65,29 @@ def run_on_cluster(
         if on_cell is not None:
             client.subscribe_topic(run, lambda event: on_cell(*event[1]))
         ours = {name: value for name, value in os.environ.items() if name.startswith("COURSE_")}
-        tasks = {}
-        for path in notebooks:
-            key = f"{run}-{path.stem}"
+
+        def submit(path: Path, how: str) -> Any:
+            key = f"{run}-{path.stem}{how}"
             given = (path.resolve(), output.resolve(), settings.get(path, {}), timeout, ours)
-            tasks[client.submit(_run_there, run, key, *given, key=key)] = path
-        done = {}
-        for task in distributed.as_completed(tasks, loop=client.loop):
-            done[tasks[task]] = outcome = _outcome(task, tasks[task], output, address)
+            return client.submit(_run_there, run, key, *given, key=key)
+
+        done: dict[Path, Outcome] = {}
+
+        def finish(path: Path, task: Any) -> None:
+            done[path] = outcome = _outcome(task, path, output, address)
             if on_done is not None:
                 on_done(outcome)
+
+        tasks = {submit(path, ""): path for path in notebooks}
+        suspects = []
+        for task in distributed.as_completed(tasks, loop=client.loop):
+            if task.status == "error" and isinstance(task.exception(), distributed.KilledWorker):
+                suspects.append(tasks[task])
+            else:
+                finish(tasks[task], task)
+        for path in suspects:  # the guilty and who waited beside them: each again, and nobody with it
+            for task in distributed.as_completed([submit(path, "-alone")], loop=client.loop):
+                finish(path, task)
     return done
 
 

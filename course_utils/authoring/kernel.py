@@ -21,8 +21,16 @@ from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_core.utils import ensure_event_loop
 
-# No history database: kernels that run side by side would share its lock.
-_PROFILE = 'c.HistoryManager.hist_file = ":memory:"\n'
+# No history database: kernels that run side by side would share its lock. The guard is started here, before any cell.
+_PROFILE = """c.HistoryManager.hist_file = ":memory:"
+from course_utils.authoring import guard
+guard.end_with_parent()
+"""
+
+_INTERRUPTED = "The run was interrupted: no further kernel is started."
+
+# What a kernel says before it captures its output would tear the progress display; the pipe is for its guard.
+_STREAMS = {"stdin": subprocess.PIPE, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
 
 # A socket's address holds 104 to 108 bytes, and "-ipc-5" comes after the name.
 _LONGEST_SOCKET_PATH = 90
@@ -79,45 +87,76 @@ class KernelPool:
         Args:
             scratch: an existing folder for the kernels' sockets and connection files; the caller removes it.
         """
-        self._scratch = scratch
+        self.scratch = scratch
         self._managers: list[AsyncKernelManager] = []
         self._lock = threading.Lock()
         self._numbers = itertools.count(1)
         self._stopped = False
 
-    def manager_class(self, environment: dict[str, str]) -> type[AsyncKernelManager]:
-        """Return a kernel manager class, as nbclient wants one, whose kernels get `environment`."""
-        pool = self
+    @contextmanager
+    def manager_class(self, environment: dict[str, str]) -> Iterator["type[PooledKernelManager]"]:
+        """Yield a kernel manager class, as nbclient wants one, whose kernels get `environment`.
 
-        class PooledKernelManager(AsyncKernelManager):
+        At the end of the block its kernels are killed, with all that they started, whether or not they still live.
+        """
+        pool, ours = self, list[PooledKernelManager]()
+
+        class Manager(PooledKernelManager):
             async def _async_start_kernel(self, **options: Any) -> None:
                 pool._register(self)
-                # What a kernel says on stderr before it captures it would tear the progress display.
-                options |= {"env": environment, "stderr": subprocess.DEVNULL}
+                ours.append(self)
+                options |= _STREAMS | {"env": environment}
                 await super()._async_start_kernel(**options)
+                type(self).process = getattr(self.provisioner, "process", None)
+                if pool._stopped:  # in the meantime, when there was nothing to kill yet
+                    _kill(self)
 
-            start_kernel = _async_start_kernel
+            start_kernel = _async_start_kernel  # type: ignore[assignment]  # as in the class above
 
             def __init__(self, **options: Any) -> None:
                 number = next(pool._numbers)
-                super().__init__(**own_sockets(pool._scratch / f"kernel-{number}.json"), **options)
+                super().__init__(**own_sockets(pool.scratch / f"kernel-{number}.json"), **options)
 
-        return PooledKernelManager
+        try:
+            yield Manager
+        finally:
+            with self._lock:
+                for manager in ours:
+                    _kill(manager)
+                    self._managers.remove(manager)
+            if Manager.process is not None and Manager.process.stdin is not None:
+                Manager.process.stdin.close()  # the pipe that the guard waits at
 
     def _register(self, manager: AsyncKernelManager) -> None:
         with self._lock:
             if self._stopped:
-                raise RuntimeError("The run was interrupted: no further kernel is started.")
+                raise RuntimeError(_INTERRUPTED)
             self._managers.append(manager)
 
     def stop_all(self) -> None:
         """Kill every kernel of the pool, with the processes it started; none can be started afterwards."""
+        self._stopped = True  # first, and without waiting: a kernel that is just being started sees it
         with self._lock:
-            self._stopped = True
             for manager in self._managers:
-                process = getattr(manager.provisioner, "process", None)
-                if process is not None and process.poll() is None:
-                    _kill(process)
+                _kill(manager)
+
+
+class PooledKernelManager(AsyncKernelManager):
+    """A manager that remembers the process of its kernel, also when that has ended."""
+
+    process: "subprocess.Popen[bytes] | None" = None
+
+    @classmethod
+    def how_it_died(cls) -> str:
+        """Return in words how the last kernel of the class ended."""
+        code = None if cls.process is None else cls.process.poll()
+        if code is None:
+            return "the kernel does not answer"
+        if code >= 0:
+            return f"the kernel ended itself with code {code}"
+        name = signal.Signals(-code).name
+        why = {"SIGKILL": "; the system does so where memory runs out"}.get(name, "")
+        return f"the kernel was ended by {name}{why}"
 
 
 @contextmanager
@@ -143,11 +182,13 @@ def _transport(connection_file: Path) -> str:
     return "tcp" if os.name == "nt" or len(str(connection_file)) > _LONGEST_SOCKET_PATH else "ipc"
 
 
-def _kill(process: "subprocess.Popen[bytes]") -> None:
+def _kill(manager: AsyncKernelManager) -> None:
+    """Kill a kernel and its process group; what a cell has started stays in that group when the kernel is dead."""
+    provisioner: Any = manager.provisioner
     try:
-        if os.name == "nt":
+        if os.name != "nt" and getattr(provisioner, "pgid", None):
+            os.killpg(provisioner.pgid, signal.SIGKILL)  # a kernel leads its own process group
+        elif (process := getattr(provisioner, "process", None)) is not None and process.poll() is None:
             process.kill()
-        else:
-            os.killpg(process.pid, signal.SIGKILL)  # a kernel leads its own process group
-    except ProcessLookupError:  # ended by itself in the meantime
+    except (ProcessLookupError, PermissionError):  # nobody is left in it; macOS says so in the second way
         pass

@@ -6,9 +6,12 @@ cell tagged `parameters`, by parsing it: nothing is executed to find out.
 
 import ast
 import json
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from course_utils.authoring.structure import complaint, join_lines, lone_surrogate
 
 Notebook = Any  # nbformat.NotebookNode: a dict with attributes, untyped upstream
 
@@ -52,19 +55,49 @@ def _match(name: str, known: list[Path]) -> list[Path]:
 
 
 def read_notebook(path: Path) -> Notebook:
-    """Return the notebook as stored, neither validated nor converted, with multi-line strings joined.
+    """Return the notebook as stored, not converted, with multi-line strings joined.
 
-    Raises: CourseError: if the file is not JSON or not a notebook of format 4.
+    Raises: CourseError: if the file cannot be read, or is no notebook of format 4; the message names the cell.
+    """
+    return parse_notebook(read_bytes(path), path.name)
+
+
+def read_bytes(path: Path) -> bytes:
+    """Return the content of the file.
+
+    Raises: CourseError: if it is gone, no file at all, such as a folder or a link to itself, or closed to us.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        if not path.is_file():  # a pipe would never end
+            there = "is not a file" if os.path.lexists(path) else "is not there any more"
+            raise CourseError(f"{path.name} {there}. Restore it from git.")
+        return path.read_bytes()
+    except OSError as error:
+        raise CourseError(f"{path.name} cannot be read: {error.strerror}. Restore it from git.") from None
+
+
+def parse_notebook(content: bytes, name: str) -> Notebook:
+    """Return the notebook that a file of this content holds.
+
+    Raises: CourseError: if it is none of format 4; the message has the `name` of the file, and the cell.
+    """
+    try:
+        raw = json.loads(content.decode("utf-8"))
     except ValueError as error:
-        raise CourseError(f"{path.name} is not valid JSON ({error}). Restore it from git.") from None
-    if not isinstance(content, dict) or content.get("nbformat") != 4:
-        raise CourseError(f"{path.name} is not a notebook of format 4. Save it again with JupyterLab.")
+        raise CourseError(f"{name} is not valid JSON ({error}). Restore it from git.") from None
+    except RecursionError:
+        raise CourseError(f"{name} is not valid JSON (it nests too deep). Restore it from git.") from None
+    if not isinstance(raw, dict) or raw.get("nbformat") != 4:
+        raise CourseError(f"{name} is not a notebook of format 4. Save it again with JupyterLab.")
+    join_lines(raw)
+    wrong = complaint(raw)
+    if not wrong and (b"\\ud" in content or b"\\uD" in content):  # else no string can hold one
+        wrong = lone_surrogate(raw)
+    if wrong:
+        raise CourseError(f"{name}{wrong}. Mend it in a text editor, or restore it from git.")
     import nbformat  # seconds of imports; the command answers --help and wrong names without them
 
-    return nbformat.v4.rwbase.rejoin_lines(nbformat.from_dict(content))
+    return nbformat.from_dict(raw)
 
 
 def tags_of(cell: Notebook) -> list[str]:
@@ -77,20 +110,33 @@ def parameters_of(notebook: Notebook) -> dict[str, Any]:
     sources = [cell.source for cell in notebook.cells if "parameters" in tags_of(cell)]
     defaults: dict[str, Any] = {}
     for source in sources[:1]:
-        for node in ast.parse(source).body:
+        for node in body_of(source):
             match node:
                 case ast.Assign(targets=[ast.Name(id=name)], value=value):
-                    defaults[name] = _literal(value)
+                    defaults[name] = _literal(value, source)
                 case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value):
-                    defaults[name] = _literal(value)
+                    defaults[name] = _literal(value, source)
     return defaults
 
 
-def _literal(node: ast.expr) -> Any:
+def body_of(source: str) -> list[ast.stmt]:
+    """Return the statements of a code cell, none where it is no Python: the run of the cell says what is wrong."""
+    try:
+        return ast.parse(source).body
+    except (
+        SyntaxError,
+        ValueError,
+        RecursionError,
+        MemoryError,
+    ):  # a NUL byte; brackets in brackets in brackets
+        return []
+
+
+def _literal(node: ast.expr, source: str) -> Any:
     try:
         return ast.literal_eval(node)
-    except ValueError:
-        return ast.unparse(node)
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+        return ast.get_source_segment(source, node)
 
 
 def parse_settings(settings: Iterable[str]) -> dict[str, Any]:

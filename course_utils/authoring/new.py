@@ -8,6 +8,7 @@ import nbformat
 
 from course_utils.authoring.canonical import dumps, normalize
 from course_utils.authoring.library import CourseError, Notebook
+from course_utils.authoring.writing import replace
 
 _NAME = re.compile(r"^(?P<number>\d{2})_(?P<title>[a-z][a-z0-9_]*)$")
 
@@ -99,5 +100,5 @@ def write_new(name: str, root: Path) -> Path:
     if taken:
         raise CourseError(f"Number {name[:2]} is taken by {taken[0].name}. Choose another.")
     path = root / "notebooks" / f"{name}.ipynb"
-    path.write_text(dumps(notebook), encoding="utf-8", newline="\n")
+    replace(path, dumps(notebook))
     return path

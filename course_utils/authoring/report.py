@@ -13,15 +13,22 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 
 from course_utils.authoring.execute import Outcome
+from course_utils.authoring.interrupts import closed_pipe
 
 _CELL_WIDTH = 44
 _LOG_WIDTH = 140  # a log has no width of its own; the table should not be wrapped there
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Stop the command where nobody reads on; rich would leave with code 1, as if a notebook had failed."""
+        raise closed_pipe()
+
+
 def make_console() -> Console:
     """Return a console on stdout, wide enough for the table where stdout is no terminal."""
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=_LOG_WIDTH)
+    console = _Console(highlight=False)
+    return console if console.is_terminal else _Console(highlight=False, width=_LOG_WIDTH)
 
 
 class Watcher:
@@ -76,6 +83,8 @@ def print_outcomes(outcomes: Sequence[Outcome], console: Console) -> None:
     console.print(table)
     for outcome in outcomes:
         _print_failure(outcome, console)
+        if outcome.note:
+            console.print(outcome.note, style="yellow", markup=False)
     num_claims = sum(len(outcome.claims) for outcome in outcomes)
     num_failed = sum(outcome.num_failed_claims for outcome in outcomes)
     ended = sum(not outcome.error for outcome in outcomes)
@@ -102,4 +111,5 @@ def _print_failure(outcome: Outcome, console: Console) -> None:
                 + ("" if claim["expected"] is None else f" of {claim['expected']}"),
                 markup=False,
             )
-    console.print(f"  see {outcome.copy}", markup=False)
+    if outcome.copy.exists():
+        console.print(f"  see {outcome.copy}", markup=False)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from course_utils.authoring.library import find_notebooks, read_notebook
 from course_utils.authoring.site import pages
+from course_utils.authoring.writing import replace
 
 NAME = "START.md"
 
@@ -42,5 +43,5 @@ def _first_sentence(text: str) -> str:
 def write_start(root: Path) -> Path:
     """Bring the page up to date, and return its path."""
     path = root / "notebooks" / NAME
-    path.write_text(start_page(root), encoding="utf-8", newline="\n")
+    replace(path, start_page(root))
     return path

@@ -61,7 +61,7 @@ class OwnSocketKernel(RunningKernel):  # type: ignore[misc]  # nbval is untyped
     def __init__(self, scratch: Path, folder: Path, startup_timeout: float) -> None:
         """Start this interpreter's kernel in `folder`, with its sockets in `scratch`, and wait until it answers."""
         self.km = KernelManager(**own_sockets(scratch / "kernel.json"))
-        self.km.start_kernel(cwd=str(folder), stderr=subprocess.DEVNULL)
+        self.km.start_kernel(cwd=str(folder), stderr=subprocess.DEVNULL, stdin=subprocess.PIPE)
         self.kc = self.km.client()
         self.kc.start_channels()
         try:
@@ -96,7 +96,7 @@ class CourseNotebook(IPyNbFile):  # type: ignore[misc]  # nbval is untyped
 
     def setup(self) -> None:
         """Start the kernel, and make it execute as a front end does: IPython honours a final `;` only then."""
-        self._scratch = tempfile.TemporaryDirectory(prefix="course-")
+        self._scratch = tempfile.TemporaryDirectory(prefix="k-")  # short: it goes into a socket's path
         timeout = self.config.getoption("nbval_kernel_startup_timeout")
         self.kernel = OwnSocketKernel(Path(self._scratch.name), self.path.parent, timeout)
         self.setup_sanitize_files()

@@ -12,6 +12,8 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from course_utils._types import checked
+
 Array = NDArray[np.float64]
 
 
@@ -39,6 +41,7 @@ class Node:
         op: the operation that made it, "" for a leaf.
     """
 
+    @checked
     def __init__(self, value: ArrayLike, name: str = "", *, requires_grad: bool = True) -> None:
         self.value: Array = np.asarray(value, dtype=np.float64)
         self.grad: Array | None = None
@@ -53,6 +56,7 @@ class Node:
         shape: tuple[int, ...] = self.value.shape
         return shape
 
+    @checked
     def named(self, name: str) -> Self:
         """Give the node a name for graphs and reports, and return it."""
         self.name = name
@@ -62,6 +66,7 @@ class Node:
         """Return the value of a node with one entry as a float."""
         return float(self.value.item())
 
+    @checked
     def backward(self, seed: ArrayLike | None = None) -> None:
         r"""Add the gradient of this node to `grad` of everything it was computed from.
 
@@ -84,7 +89,9 @@ class Node:
             node.grad = adjoint.copy() if node.grad is None else node.grad + adjoint
             for parent, vjp, kept in node.pulls:
                 if parent.requires_grad:
-                    term = unbroadcast(vjp(adjoint, *kept), parent.shape)
+                    term = vjp(adjoint, *kept)
+                    if getattr(term, "shape", None) != parent.shape:
+                        term = unbroadcast(term, parent.shape)
                     adjoints[id(parent)] = adjoints[id(parent)] + term if id(parent) in adjoints else term
 
     def __repr__(self) -> str:
@@ -92,6 +99,7 @@ class Node:
         return f"{type(self).__name__}({self.name!r}, shape={self.shape}{made_by})"
 
 
+@checked
 def topological_order(node: Node) -> list[Node]:
     """Return everything `node` depends on, parents before children, `node` last.
 
@@ -111,14 +119,18 @@ def topological_order(node: Node) -> list[Node]:
     return order
 
 
+@checked
 def unbroadcast(gradient: Array, shape: tuple[int, ...]) -> Array:
     """Sum `gradient` down to `shape`: an entry that was used several times collects from every use.
 
     Args:
         gradient: of a result to which an array of `shape` was broadcast.
         shape: of that array.
+    Raises: ValueError: if an array of `shape` is not broadcast to that of the gradient.
     """
     added = gradient.ndim - len(shape)
+    if added < 0 or any(n not in (1, m) for n, m in zip(shape, gradient.shape[added:], strict=True)):
+        raise ValueError(f"gradient of shape {gradient.shape} cannot come from an array of shape {shape}.")
     stretched = tuple(added + i for i, n in enumerate(shape) if n == 1 and gradient.shape[added + i] != 1)
     summed: Array = gradient.sum(axis=(*range(added), *stretched), keepdims=True)
     return summed.reshape(shape)

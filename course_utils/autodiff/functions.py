@@ -1,4 +1,8 @@
-"""Which functions can be differentiated? Each forward value stands beside its local derivative, as in `variable`."""
+"""Which functions can be differentiated? Each forward value stands beside its local derivative, as in `variable`.
+
+Nobody looks at the numbers: where a value overflows or there is none, as in log(-1), NumPy warns with RuntimeWarning,
+and infinity or NaN goes on.
+"""
 
 from typing import Any
 
@@ -6,10 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from course_utils._checks import check_choice, check_shape
+from course_utils._types import checked
 from course_utils.autodiff.engine import Array
 from course_utils.autodiff.variable import Operand, Variable, as_variable, record
 
 
+@checked
 def exp(x: Operand) -> Variable:
     """Return the exponential of x; it is its own derivative, so the result is what is kept."""
     a = as_variable(x)
@@ -17,12 +23,14 @@ def exp(x: Operand) -> Variable:
     return record("exp", y, (a, lambda g, y: g * y, y))
 
 
+@checked
 def log(x: Operand) -> Variable:
     """Return the natural logarithm of x > 0."""
     a = as_variable(x)
     return record("log", np.log(a.value), (a, lambda g, x: g / x, a.value))
 
 
+@checked
 def tanh(x: Operand) -> Variable:
     """Return the hyperbolic tangent y of x; its derivative 1 - y² needs the result only."""
     a = as_variable(x)
@@ -30,6 +38,7 @@ def tanh(x: Operand) -> Variable:
     return record("tanh", y, (a, lambda g, y: g * (1 - y**2), y))
 
 
+@checked
 def sigmoid(x: Operand) -> Variable:
     """Return y = 1 / (1 + exp(-x)) without overflow; its derivative y (1 - y) needs the result only."""
     a = as_variable(x)
@@ -38,6 +47,7 @@ def sigmoid(x: Operand) -> Variable:
     return record("σ", y, (a, lambda g, y: g * y * (1 - y), y))
 
 
+@checked
 def relu(x: Operand) -> Variable:
     """Return y = max(x, 0); the derivative at 0 is taken as 0, as in torch. The result is kept: y > 0 where x > 0."""
     a = as_variable(x)
@@ -45,12 +55,14 @@ def relu(x: Operand) -> Variable:
     return record("relu", y, (a, lambda g, y: g * (y > 0), y))
 
 
+@checked
 def squared_norm(x: Operand) -> Variable:
     r"""Return the squared Frobenius norm, :math:`\|x\|_F^2 = \sum_i x_i^2`, a number; its gradient is 2x."""
     a = as_variable(x)
     return record("‖·‖²", np.asarray(np.square(a.value).sum()), (a, lambda g, x: 2 * g * x, a.value))
 
 
+@checked
 def cross_entropy(logits: Operand, targets: Operand, *, reduction: str = "mean") -> Variable:
     r"""Return the cross-entropy between targets and softmax(logits), without overflow.
 
@@ -84,8 +96,8 @@ def _as_probabilities(targets: Operand, shape: tuple[int, ...]) -> Variable:
     if np.issubdtype(given.dtype, np.integer):
         return Variable(_one_hot(given, shape), "y", requires_grad=False)
     check_shape("targets", given.shape, shape)
-    if not np.allclose(given.sum(axis=-1), 1.0):
-        raise ValueError("Targets given as probabilities must sum to 1 over the last axis.")
+    if not (np.all(given >= 0) and np.allclose(given.sum(axis=-1), 1.0)):
+        raise ValueError("targets given as probabilities must be >= 0, and must sum to 1 over the last axis.")
     return as_variable(targets)
 
 

@@ -4,6 +4,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from course_utils._checks import check_choice
+from course_utils._types import checked
 from course_utils.autodiff.engine import Array, Node, topological_order
 
 
@@ -17,6 +19,7 @@ class StoredArray(NamedTuple):
     needed_by: tuple[str, ...]  # the operations that kept it
 
 
+@checked
 def stored_arrays(node: Node) -> list[StoredArray]:
     """Return what the graph of `node` keeps for `backward`, each buffer once, in the order of the forward pass."""
     order = topological_order(node)
@@ -33,11 +36,18 @@ def stored_arrays(node: Node) -> list[StoredArray]:
     return [_describe(buffer, owners.get(key), needed_by[key]) for key, buffer in buffers.items()]
 
 
+@checked
 def stored_bytes(node: Node, *kinds: str) -> int:
-    """Return the bytes kept for `backward`, of the given kinds ("input", "parameter", "intermediate") or of all."""
+    """Return the bytes kept for `backward`, of the given kinds ("input", "parameter", "intermediate") or of all.
+
+    Raises: ValueError: if there is no such kind.
+    """
+    for kind in kinds:
+        check_choice("kinds", kind, ("input", "parameter", "intermediate"))
     return sum(stored.nbytes for stored in stored_arrays(node) if not kinds or stored.kind in kinds)
 
 
+@checked
 def graph(node: Node) -> Any:
     """Return the computation of `node` as a networkx.DiGraph of variables and operators, edges in forward direction.
 

@@ -4,11 +4,13 @@ The pattern of every method: `record(label, forward value, (parent, local deriva
 derivative, `g` is the gradient of the result, and the arguments after it are what was kept from the forward pass.
 """
 
+import reprlib
 from typing import Any, Union
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from course_utils._types import checked
 from course_utils.autodiff.engine import Array, Node, Pull
 
 Operand = Union["Variable", ArrayLike]
@@ -28,7 +30,15 @@ def record(op: str, value: Array, *pulls: tuple[Any, ...]) -> "Variable":
         value: the forward value.
         pulls: one (parent, vjp, *kept) per parent, in order. `kept` is dropped where the parent needs no gradient:
             this is why data and frozen weights save memory.
+    Raises: TypeError: if the label or a pull is something else.
     """
+    if not isinstance(op, str):
+        raise TypeError(f"op must be a string, got op={reprlib.repr(op)}.")
+    for pull in pulls:
+        if not (isinstance(pull, tuple) and len(pull) > 1 and isinstance(pull[0], Node)):
+            raise TypeError(
+                f"pulls must be (parent, vjp, *kept), the parent a Node, got {reprlib.repr(pull)}."
+            )
     result = Variable(value, requires_grad=any(parent.requires_grad for parent, *_ in pulls))
     result.op = op
     result.pulls = tuple(
@@ -70,8 +80,10 @@ class Variable(Node):
         return record("neg", -self.value, (self, lambda g: -g))
 
     def __pow__(self, exponent: Any) -> "Variable":
-        if not isinstance(exponent, int | float):
-            raise ValueError(f"The exponent must be a number, got {exponent!r}. Write exp(y * log(x)).")
+        if isinstance(exponent, bool) or not isinstance(exponent, int | float | np.integer | np.floating):
+            raise ValueError(
+                f"The exponent must be a number, got {reprlib.repr(exponent)}. Write exp(y * log(x))."
+            )
         return record(
             f"^{exponent:g}", self.value**exponent,
             (self, lambda g, a: g * exponent * a ** (exponent - 1), self.value),
@@ -124,6 +136,7 @@ class Variable(Node):
     def __rmatmul__(self, other: ArrayLike) -> "Variable":
         return as_variable(other) @ self
 
+    @checked
     def sum(self, axis: Axis = None, *, keepdims: bool = False) -> "Variable":
         """Return the sum over `axis` (None: all axes); every summand receives the gradient of its sum."""
         shape, kept = self.shape, self.value.sum(axis=axis, keepdims=True)
@@ -131,21 +144,27 @@ class Variable(Node):
         kept_shape = kept.shape  # the derivative keeps the shape and not the array
         return record("Σ", value, (self, lambda g: np.broadcast_to(g.reshape(kept_shape), shape)))
 
+    @checked
     def mean(self, axis: Axis = None, *, keepdims: bool = False) -> "Variable":
         """Return the mean over `axis` (None: all axes); every entry receives 1/n of the gradient."""
+        if self.value.size == 0:
+            raise ValueError(f"A mean needs an entry, got an array of shape {self.shape}.")
         total = self.sum(axis, keepdims=keepdims)
         return total * (total.value.size / self.value.size)
 
+    @checked
     def reshape(self, *shape: int) -> "Variable":
         """Return the same entries in another shape; -1 stands for the size that fits."""
         before = self.shape
         return record("reshape", self.value.reshape(shape), (self, lambda g: g.reshape(before)))
 
+    @checked
     def transpose(self, *axes: int) -> "Variable":
         """Return the array with its axes permuted; without `axes` they are reversed."""
         order = axes or tuple(reversed(range(self.value.ndim)))
+        value = self.value.transpose(order)
         back = tuple(int(i) for i in np.argsort([i % self.value.ndim for i in order]))
-        return record("ᵀ", self.value.transpose(order), (self, lambda g: g.transpose(back)))
+        return record("ᵀ", value, (self, lambda g: g.transpose(back)))
 
     @property
     def T(self) -> "Variable":

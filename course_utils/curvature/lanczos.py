@@ -4,11 +4,15 @@ r"""Which eigenvalues has a matrix that can only be multiplied with? Lanczos, an
 copies of eigenvalues that have been found already.
 """
 
+import math
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from course_utils._checks import check_at_least, check_floating
+from course_utils._given import vector_function
+from course_utils._types import checked
 from course_utils.curvature.products import Product
 
 
@@ -27,6 +31,7 @@ class Krylov(NamedTuple):
         return self.coordinates[:, :num].T.to(self.basis) @ self.basis
 
 
+@checked
 def lanczos(product: Product, start: Tensor, *, num_steps: int = 20, reorthogonalize: bool = True) -> Krylov:
     r"""Return the Ritz values of a symmetric operator on the space spanned by q, Hq, H²q, ...
 
@@ -41,15 +46,17 @@ def lanczos(product: Product, start: Tensor, *, num_steps: int = 20, reorthogona
         start: any vector [n] that is not orthogonal to the eigenvectors wanted; a random one.
         num_steps: products of H, at most n are taken; fewer where the space is exhausted.
         reorthogonalize: subtract from every new vector its parts along ALL earlier ones, twice.
-    Raises: ValueError: if `num_steps` is below 1, or the start is zero.
+    Raises: ValueError: if `num_steps` is below 1, the start is zero or no vector, or a product fails, has another shape
+        or is not finite. TypeError: if the start holds no floating-point numbers.
     Source: Lanczos 1950 (J. Res. Nat. Bur. Standards 45, p. 255-282); Golub and Van Loan 2013, section 10.1;
         on rounding Paige 1976 (J. Inst. Math. Appl. 18, p. 341-349).
     """
-    if num_steps < 1:
-        raise ValueError(f"num_steps must be at least 1, got {num_steps}.")
+    check_at_least("num_steps", num_steps, 1)
+    _check_vector("start", start)
     if not start.norm() > 0:
         raise ValueError("start must not be the zero vector: draw it at random.")
-    num_steps = min(num_steps, start.numel())
+    start, num_steps = start.detach(), min(num_steps, len(start))
+    product = vector_function("product", product, "a vector like start")
     basis = start.new_zeros(num_steps, start.numel())
     basis[0] = start / start.norm()
     alphas: list[float] = []
@@ -63,6 +70,11 @@ def lanczos(product: Product, start: Tensor, *, num_steps: int = 20, reorthogona
         else:
             r = r - alphas[j] * basis[j] - (betas[j - 1] * basis[j - 1] if j else 0.0)
         betas.append(float(r.norm()))
+        if not math.isfinite(alphas[j] + betas[j]):
+            raise ValueError(
+                f"product {j + 1} of start is not finite: such an H has no eigenvalues. Where it is the Hessian of a "
+                "loss, a weight of the model or an entry of x is too large; or start is."
+            )
         # the Krylov space is exhausted: what is left is rounding
         if j == num_steps - 1 or betas[j] <= 10 * torch.finfo(r.dtype).eps * abs(alphas[0]):
             break
@@ -70,6 +82,7 @@ def lanczos(product: Product, start: Tensor, *, num_steps: int = 20, reorthogona
     return _krylov(alphas, betas, basis[: len(alphas)])
 
 
+@checked
 def lanczos_eigenvalues(
     product: Product, start: Tensor, *, num_eigenvalues: int = 1, num_steps: int = 20
 ) -> Tensor:
@@ -80,12 +93,25 @@ def lanczos_eigenvalues(
         start: any vector [n] that is not orthogonal to the eigenvectors wanted; a random one.
         num_eigenvalues: how many to return, <= num_steps.
         num_steps: products of H; 20 give the top few to 1e-5 where the spectrum has outliers.
-    Raises: ValueError: if fewer steps than eigenvalues are asked for, or the start is zero.
+    Raises: ValueError: if fewer steps than eigenvalues are asked for, and as of `lanczos`.
     """
-    num_steps = min(num_steps, start.numel())
+    _check_vector("start", start)
+    num_steps = min(num_steps, len(start))
     if not 1 <= num_eigenvalues <= num_steps:
-        raise ValueError(f"num_eigenvalues must lie in [1, {num_steps}], got {num_eigenvalues}.")
+        raise ValueError(
+            f"num_eigenvalues must lie in [1, {num_steps}], got {num_eigenvalues}: there are as many as the smaller "
+            "of num_steps and the length of start."
+        )
     return lanczos(product, start, num_steps=num_steps).ritz_values[:num_eigenvalues]
+
+
+def _check_vector(name: str, vector: Tensor) -> None:
+    """Raise TypeError or ValueError unless a tensor is a vector of one or more floating-point numbers."""
+    check_floating(**{name: vector})
+    if vector.ndim != 1 or not len(vector):
+        raise ValueError(
+            f"{name} must be a vector [n] of one entry or more, got shape {tuple(vector.shape)}."
+        )
 
 
 def _krylov(alphas: list[float], betas: list[float], basis: Tensor) -> Krylov:

@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from course_utils._given import loss_of
+from course_utils._types import checked
 from course_utils.curvature.lanczos import lanczos_eigenvalues
 from course_utils.curvature.products import Value, hessian_vector_product
 from course_utils.seeding import make_generator
@@ -13,6 +15,7 @@ from course_utils.seeding import make_generator
 Loss = Callable[[Tensor, Tensor], Tensor]
 
 
+@checked
 def flat_loss(
     model: nn.Module, x: Tensor, y: Tensor, *, loss: Loss = F.cross_entropy
 ) -> tuple[Value, Tensor]:
@@ -29,18 +32,19 @@ def flat_loss(
     """
     trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
     if not trained:
-        raise ValueError("the loss needs a parameter that requires a gradient, this model has none.")
+        raise ValueError("model must have a parameter that requires a gradient, this one has none.")
     shapes = [p.shape for p in trained.values()]
     w = torch.cat([p.detach().reshape(-1) for p in trained.values()])
 
     def value(flat: Tensor) -> Tensor:
         parts = torch.split(flat, [shape.numel() for shape in shapes])
         weights = {name: part.view(shape) for name, part, shape in zip(trained, parts, shapes, strict=True)}
-        return loss(torch.func.functional_call(model, {**_copied_buffers(model), **weights}, (x,)), y)
+        return loss_of(model, {**_copied_buffers(model), **weights}, x, y, loss)
 
     return value, w
 
 
+@checked
 def top_eigenvalues(
     model: nn.Module,
     x: Tensor,
@@ -62,23 +66,25 @@ def top_eigenvalues(
         num_steps: Hessian-vector products.
         generator: of the starting vector, on the CPU; None starts from the same vector at every call.
     Returns: [num_eigenvalues], float64, on the CPU.
-    Raises: ValueError: if the model has no parameter to train, or the loss is not finite.
+    Raises: ValueError: if the model has no parameter to train or cannot take x, or the loss or a product is not finite.
     """
     parameters = [p for p in model.parameters() if p.requires_grad]
     if not parameters:
-        raise ValueError("sharpness needs a parameter that requires a gradient, this model has none.")
+        raise ValueError("model must have a parameter that requires a gradient, this one has none.")
     start = torch.randn(sum(p.numel() for p in parameters), generator=generator or make_generator(0),
                         dtype=parameters[0].dtype).to(parameters[0].device)  # fmt: skip
     with torch.enable_grad():
-        value = loss(torch.func.functional_call(model, _copied_buffers(model), (x,)), y)
+        value = loss_of(model, _copied_buffers(model), x, y, loss)
         if not torch.isfinite(value):
             raise ValueError(
-                f"sharpness needs a finite loss, got {value.item()}: the run has left the range of its numbers."
+                f"sharpness needs a finite loss, got {value.item()}: a weight of the model or an entry of x is too "
+                "large, or no number."
             )
         product = hessian_vector_product(value, parameters)
     return lanczos_eigenvalues(product, start, num_eigenvalues=num_eigenvalues, num_steps=num_steps)
 
 
+@checked
 def sharpness(
     model: nn.Module,
     x: Tensor,

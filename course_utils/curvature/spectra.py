@@ -10,8 +10,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from course_utils._checks import check_positive
-from course_utils.curvature.lanczos import lanczos
+from course_utils._checks import check_at_least, check_floating, check_positive, check_shape
+from course_utils._types import checked
+from course_utils.curvature.lanczos import _check_vector, lanczos
 from course_utils.curvature.products import Product
 
 
@@ -30,6 +31,7 @@ class Quadrature(NamedTuple):
         return float(self.weights[(self.nodes >= low) & (self.nodes < high)].sum())
 
 
+@checked
 def stochastic_lanczos(
     product: Product,
     like: Tensor,
@@ -44,16 +46,16 @@ def stochastic_lanczos(
 
     Args:
         product: v [n] -> H v [n].
-        like: any tensor of shape [n] with the dtype and the device of the operator.
+        like: any tensor of shape [n] with the dtype and the device of the operator; its numbers do not matter.
         generator: of the starting vectors, on the CPU.
         num_probes: random starts p, each a Gaussian vector.
         num_steps: products m per start.
-    Raises: ValueError: if there is no probe or no step.
+    Raises: ValueError: if there is no probe or no step, and as of `lanczos`.
     Source: Golub and Welsch 1969 (Math. Comp. 23, p. 221-230); Ubaru, Chen and Saad 2017 (SIAM J. Matrix Anal. Appl.
         38, p. 1075-1099); for Hessians Ghorbani, Krishnan and Xiao 2019, arXiv:1901.10159, section 2.
     """
-    if num_probes < 1:
-        raise ValueError(f"num_probes must be at least 1, got {num_probes}.")
+    check_at_least("num_probes", num_probes, 1)
+    _check_vector("like", like)
     runs = []
     for _ in range(num_probes):
         start = torch.randn(like.numel(), generator=generator, dtype=like.dtype).to(like.device)
@@ -64,6 +66,7 @@ def stochastic_lanczos(
     )
 
 
+@checked
 def spectral_density(spectrum: Quadrature, grid: Tensor, *, sigma: float) -> Tensor:
     r"""Return the density of eigenvalues on a grid, every point broadened to a Gaussian.
 
@@ -71,14 +74,16 @@ def spectral_density(spectrum: Quadrature, grid: Tensor, *, sigma: float) -> Ten
 
     Args:
         spectrum: weighted points; for the exact density the n eigenvalues with weights 1/n.
-        grid: positions t [points].
+        grid: positions t [points], floating-point; at NaN the density is NaN, far away it is 0.
         sigma: width of the Gaussians, > 0, in the unit of the eigenvalues; it is the resolution of the picture.
     Returns: [points], in 1 / unit of the eigenvalues; its integral is 1.
-    Raises: ValueError: if sigma is not positive.
+    Raises: ValueError: if sigma is not positive, or the grid is no vector. TypeError: if it holds no real numbers.
     Source: Ghorbani, Krishnan and Xiao 2019, arXiv:1901.10159, section 2; Lin, Saad and Yang 2016,
         arXiv:1308.5467.
     """
     check_positive("sigma", sigma)
+    check_floating(grid=grid)
+    check_shape("grid", grid.shape, (None,))
     distances = (grid.to(spectrum.nodes)[:, None] - spectrum.nodes) / sigma
     bumps = torch.exp(-distances.square() / 2) / (sigma * math.sqrt(2 * math.pi))
     return bumps @ spectrum.weights

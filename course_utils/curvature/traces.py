@@ -3,9 +3,14 @@ r"""How large are all eigenvalues together? The trace from random products: Hutc
 import torch
 from torch import Tensor
 
+from course_utils._checks import check_at_least
+from course_utils._given import vector_function
+from course_utils._types import checked
+from course_utils.curvature.lanczos import _check_vector
 from course_utils.curvature.products import Product
 
 
+@checked
 def hutchinson(
     product: Product, like: Tensor, *, generator: torch.Generator, num_products: int = 30
 ) -> Tensor:
@@ -16,19 +21,21 @@ def hutchinson(
 
     Args:
         product: v [n] -> H v [n], symmetric.
-        like: any tensor of shape [n] with the dtype and the device of the operator.
+        like: any tensor of shape [n] with the dtype and the device of the operator; its numbers do not matter.
         generator: of the signs in v, on the CPU.
         num_products: how many v, >= 1, with entries +1 and -1.
     Returns: [num_products], float64, on the CPU.
-    Raises: ValueError: if there is no product.
+    Raises: ValueError: if there is no product, or one fails or has another shape. TypeError: if `like` holds no
+        floating-point numbers. A product of NaN gives an estimate of NaN.
     Source: Hutchinson 1989 (Comm. Stat. Simul. 18, p. 1059-1076).
     """
-    if num_products < 1:
-        raise ValueError(f"num_products must be at least 1, got {num_products}.")
+    check_at_least("num_products", num_products, 1)
+    product = _checked_product(product, like)
     probes = _signs(num_products, like, generator)
     return torch.tensor([float(v @ product(v)) for v in probes], dtype=torch.float64)
 
 
+@checked
 def hutch_plus_plus(
     product: Product, like: Tensor, *, generator: torch.Generator, num_products: int = 30
 ) -> float:
@@ -41,9 +48,10 @@ def hutch_plus_plus(
     estimates what is left as Hutchinson does.
 
     Args: as of `hutchinson`; `num_products` must be a multiple of 3, of at most 3n.
-    Raises: ValueError: if it is not.
+    Raises: ValueError: if it is not, and as of `hutchinson`.
     Source: Meyer, Musco, Musco and Woodruff 2021, arXiv:2010.09649, algorithm 1.
     """
+    product = _checked_product(product, like)
     third = num_products // 3
     if num_products < 3 or num_products % 3 or third > like.numel():
         raise ValueError(
@@ -58,6 +66,11 @@ def hutch_plus_plus(
         rest = v - q @ (q.T @ v)
         outside += float(rest @ product(rest))
     return inside + outside / third
+
+
+def _checked_product(product: Product, like: Tensor) -> Product:
+    _check_vector("like", like)
+    return vector_function("product", product, "a vector like `like`")
 
 
 def _signs(num: int, like: Tensor, generator: torch.Generator) -> Tensor:

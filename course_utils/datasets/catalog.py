@@ -8,10 +8,19 @@ import numpy as np
 import torch
 
 from course_utils._checks import check_choice
+from course_utils._types import checked
 from course_utils.datasets.download import fetch
 from course_utils.datasets.readers import Bytes, read_cifar_batch, read_idx, read_npz
 from course_utils.datasets.records import Dataset, Moments, Split
-from course_utils.datasets.storage import Content, DatasetUnavailableError, download_folder, find, folders
+from course_utils.datasets.storage import (
+    Content,
+    DatasetUnavailableError,
+    download_folder,
+    find,
+    folders,
+    way_out,
+)
+from course_utils.datasets.transfer import Archive
 from course_utils.seeding import make_generator
 
 SPLIT_SEED = 42  # as in the sources: their random_split(train_set, [50000, 10000]) is seeded with 42
@@ -22,7 +31,7 @@ _Contents = Mapping[str, Content]
 class _Source(NamedTuple):
     """Where one set lies and how its files become splits."""
 
-    kind: str | None  # class of torchvision.datasets that downloads it; None: it comes with the course
+    archives: tuple[Archive, ...]  # where it is published; none: it comes with the course
     files: Mapping[str, str]
     num_train: int  # of the published training images; the rest of them is the validation split
     classes: tuple[str, ...]
@@ -30,6 +39,7 @@ class _Source(NamedTuple):
     moments: Moments | None = None  # of the training split; None counts them at first use
 
 
+@checked
 def load(name: str, *, root: str | os.PathLike[str] | None = None, download: bool = True) -> Dataset:
     """Return a data set in memory, from this machine where it is here, else downloaded.
 
@@ -55,16 +65,14 @@ def load(name: str, *, root: str | os.PathLike[str] | None = None, download: boo
     source = _SOURCES[name]
     content = find(source.files, folders(root))
     if content is None:
-        if source.kind is None or not download:
+        if not (source.archives and download):
             reason = (
-                "download=False was given" if source.kind else "this installation lacks its embedded file"
+                "download=False was given" if source.archives else "this installation lacks its embedded file"
             )
             raise DatasetUnavailableError(
-                f"{name} is not on this machine, and {reason}.\n"
-                f"Put its files into {folders(root)[0]}: {', '.join(source.files)}.\n"
-                'Or use load("mnist-5k"), which comes with the course and needs no network.'
+                f"{name} is not on this machine, and {reason}.\n{way_out(folders(root)[0], source.files)}"
             )
-        content = fetch(name, source.kind, source.files, download_folder(root))
+        content = fetch(name, source.archives, source.files, download_folder(root))
     return Dataset(name, *source.read(content, source.num_train), source.classes, source.moments)
 
 
@@ -74,7 +82,8 @@ def _read_embedded(content: _Contents, num_train: int) -> tuple[Split, Split, Sp
         Split(torch.from_numpy(arrays[f"{split}_images"]), torch.from_numpy(arrays[f"{split}_labels"]).long())
         for split in ("train", "val", "test")
     )
-    assert len(train) == num_train
+    if len(train) != num_train:
+        raise ValueError(f"mnist-5k has {num_train} training images, this file {len(train)}.")
     return train, val, test
 
 
@@ -113,18 +122,38 @@ _CLOTHES = (
 _OBJECTS = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
 
+_PARTS = ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1")
+
+
 def _idx_files(folder: str, *digests: str) -> dict[str, str]:
     """Return the four files of MNIST and of sets made in its image, with their digests in this order."""
-    parts = ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1")
-    return {f"{folder}/raw/{p}-ubyte": f"sha256:{d}" for p, d in zip(parts, digests, strict=True)}
+    return {f"{folder}/raw/{p}-ubyte": f"sha256:{d}" for p, d in zip(_PARTS, digests, strict=True)}
 
+
+def _idx_archives(folder: str, address: str, *known: tuple[int, str]) -> tuple[Archive, ...]:
+    """Return the four archives below an address, with their sizes and digests in the order of `_idx_files`."""
+    return tuple(
+        Archive(f"{address}/{p}-ubyte.gz", size, f"sha256:{digest}", (f"{folder}/raw/{p}-ubyte",))
+        for p, (size, digest) in zip(_PARTS, known, strict=True)
+    )
+
+
+_CIFAR_FILES = {
+    "cifar-10-batches-py/data_batch_1": "md5:c99cafc152244af753f735de768cd75f",
+    "cifar-10-batches-py/data_batch_2": "md5:d4bba439e000b95fd0a9bffe97cbabec",
+    "cifar-10-batches-py/data_batch_3": "md5:54ebc095f3ab1f0389bbae665268c751",
+    "cifar-10-batches-py/data_batch_4": "md5:634d18415352ddfa80567beed471001a",
+    "cifar-10-batches-py/data_batch_5": "md5:482c414d41f54cd18b22e5b47cb7c3cb",
+    "cifar-10-batches-py/test_batch": "md5:40351d587109b95175f43aff81a1287e",
+}
 
 # The order of the files is the order in which the readers take them. Digests are of the unpacked files: for MNIST and
-# Fashion-MNIST computed from the published archives, for CIFAR-10 those of torchvision.datasets.CIFAR10. Moments follow
-# from files and split; a test counts them anew.
+# Fashion-MNIST computed from the published archives, for CIFAR-10 those of torchvision.datasets.CIFAR10. Sizes and
+# digests of archives are those that other public projects pin, too. Moments follow from files and split; a test counts
+# them anew.
 _SOURCES: dict[str, _Source] = {
     "mnist-5k": _Source(
-        None,
+        (),
         {"mnist-5k.npz": "sha256:96a1c6b2a4b411198c8197f01f1538bf0fb432faf052bbd45ccb64825ea0310f"},
         4_000,
         _DIGITS,
@@ -132,7 +161,14 @@ _SOURCES: dict[str, _Source] = {
         ((0.1310886104441777,), (0.30824599784656553,)),
     ),
     "mnist": _Source(
-        "MNIST",
+        _idx_archives(
+            "MNIST",
+            "https://ossci-datasets.s3.amazonaws.com/mnist",
+            (9_912_422, "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609"),
+            (28_881, "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c"),
+            (1_648_877, "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6"),
+            (4_542, "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6"),
+        ),
         _idx_files(
             "MNIST",
             "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
@@ -145,7 +181,14 @@ _SOURCES: dict[str, _Source] = {
         _read_mnist,
     ),
     "fashion-mnist": _Source(
-        "FashionMNIST",
+        _idx_archives(
+            "FashionMNIST",
+            "https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion",
+            (26_421_880, "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84"),
+            (29_515, "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845"),
+            (4_422_102, "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073"),
+            (5_148, "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5"),
+        ),
         _idx_files(
             "FashionMNIST",
             "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
@@ -159,15 +202,15 @@ _SOURCES: dict[str, _Source] = {
         ((0.2857464012605042,), (0.35288295170546247,)),
     ),
     "cifar10": _Source(
-        "CIFAR10",
-        {
-            "cifar-10-batches-py/data_batch_1": "md5:c99cafc152244af753f735de768cd75f",
-            "cifar-10-batches-py/data_batch_2": "md5:d4bba439e000b95fd0a9bffe97cbabec",
-            "cifar-10-batches-py/data_batch_3": "md5:54ebc095f3ab1f0389bbae665268c751",
-            "cifar-10-batches-py/data_batch_4": "md5:634d18415352ddfa80567beed471001a",
-            "cifar-10-batches-py/data_batch_5": "md5:482c414d41f54cd18b22e5b47cb7c3cb",
-            "cifar-10-batches-py/test_batch": "md5:40351d587109b95175f43aff81a1287e",
-        },
+        (
+            Archive(
+                "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz",
+                170_498_071,
+                "sha256:6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce",
+                tuple(_CIFAR_FILES),
+            ),
+        ),
+        _CIFAR_FILES,
         45_000,
         _OBJECTS,
         _read_cifar,

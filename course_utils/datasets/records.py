@@ -12,7 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from course_utils._checks import check_choice
+from course_utils._checks import check_choice, check_labels, check_shape, naming
+from course_utils._types import checked
 
 Moments = tuple[tuple[float, ...], tuple[float, ...]]  # means and standard deviations, one number a channel
 
@@ -29,6 +30,9 @@ class Split:
 
     images: Tensor
     labels: Tensor
+
+    def __post_init__(self) -> None:
+        _check_split(self.images, self.labels)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -51,6 +55,9 @@ class Dataset:
     test: Split
     classes: tuple[str, ...]
     known_moments: Moments | None = None
+
+    def __post_init__(self) -> None:
+        _check_dataset(self.name, self.train, self.val, self.test, self.classes, self.known_moments)
 
     @cached_property
     def _moments(self) -> Moments:
@@ -77,6 +84,7 @@ class Dataset:
         check_choice("split", name, ("train", "val", "test"))
         return {"train": self.train, "val": self.val, "test": self.test}[name]
 
+    @checked
     def tensors(
         self, split: str, *, device: str | torch.device = "cpu", dtype: torch.dtype = torch.float32
     ) -> tuple[Tensor, Tensor]:
@@ -92,9 +100,16 @@ class Dataset:
             device: where the tensors are to live; images travel as uint8, a quarter of the bytes.
             dtype: of x; y is int64.
         Returns: x of shape (N, C * H * W) and y of shape (N,), new tensors.
+        Raises: ValueError: if there is no such split or device, dtype is not of real numbers, or a channel of the
+            training images is the same everywhere.
         """
+        if not dtype.is_floating_point:
+            raise ValueError(f"dtype must be one of real numbers, such as torch.float32, got dtype={dtype}.")
+        if not all(std > 0 for std in self.std):
+            raise ValueError(f"{self.name} cannot be scaled: in train, a channel is the same everywhere.")
         images, labels = self.split(split)
-        pixels = images.to(device).flatten(2)  # (N, C, H * W)
+        with naming(f"device={device!r}"):
+            pixels = images.to(device).flatten(2)  # (N, C, H * W)
         x = _empty(pixels.shape, dtype, pixels.device)
         for rows, some in zip(torch.split(x, _CHUNK), torch.split(pixels, _CHUNK), strict=True):
             rows.copy_(some)
@@ -120,8 +135,44 @@ def _empty(shape: Sequence[int], dtype: torch.dtype, device: torch.device) -> Te
     return memory[start : start + size].view(dtype).reshape(shape)
 
 
+@checked
+def _check_split(images: Tensor, labels: Tensor) -> None:
+    _check_images(images)
+    check_shape("labels, one for each of the images,", labels.shape, (len(images),))
+    if labels.dtype is not torch.int64:
+        raise TypeError(f"labels must be class numbers, int64, got {labels.dtype}: use labels.long().")
+
+
+def _check_images(images: Tensor) -> None:
+    check_shape("images", images.shape, (None, None, None, None))
+    if images.dtype is not torch.uint8:
+        raise TypeError(f"images must be bytes, uint8 from 0 to 255, got {images.dtype}.")
+
+
+@checked
+def _check_dataset(
+    name: str, train: Split, val: Split, test: Split, classes: tuple[str, ...], known_moments: Moments | None
+) -> None:
+    for words, split in (("train", train), ("val", val), ("test", test)):
+        check_shape(f"{words}.images", split.images.shape, (None, *train.images.shape[1:]))
+        check_labels(f"{words}.labels, by the classes,", split.labels, len(classes))
+    channels = train.images.shape[1]
+    for numbers in known_moments or ():
+        if len(numbers) != channels or not all(0 <= number <= 1 for number in numbers):
+            raise ValueError(
+                f"known_moments needs {channels} means and standard deviations in [0, 1], got {known_moments}."
+            )
+
+
+@checked
 def mean_and_std(images: Tensor) -> Moments:
-    """Return mean and std of uint8 images per channel, from counts of the 256 values: exact, so the same everywhere."""
+    """Return mean and std of uint8 images per channel, from counts of the 256 values: exact, so the same everywhere.
+
+    Raises: ValueError: if `images` is not of shape (N, C, H, W) or is empty. TypeError: if it is not of uint8.
+    """
+    _check_images(images)
+    if not images.numel():
+        raise ValueError(f"images must hold at least one pixel, got shape {tuple(images.shape)}.")
     values = torch.arange(256, dtype=torch.float64)
     means, stds = [], []
     for channel in images.unbind(1):

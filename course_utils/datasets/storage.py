@@ -1,14 +1,18 @@
 """Which folder has the files, and are they whole? Places in their order, hashes before use, one writer at a time."""
 
-import gzip
 import hashlib
 import os
 import sys
-from collections.abc import Iterator, Mapping
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+
+from course_utils._checks import check_choice
+from course_utils._types import checked
+from course_utils.datasets.archives import DAMAGED, MAX_BYTES, gunzip
 
 Content = bytes | memoryview  # of a file
 
@@ -36,25 +40,40 @@ def cache_folder() -> Path:
     return Path(base) / "course-utils"
 
 
+@checked
 def folders(root: str | os.PathLike[str] | None = None) -> list[Path]:
     """Return where files are looked for, in order: `root`, COURSE_DATA, the checkout, the wheel, the user's cache."""
     named = (root, os.environ.get("COURSE_DATA"), checkout_folder(), PACKAGE / "data", cache_folder())
     return [Path(folder).expanduser() for folder in named if folder]
 
 
+@checked
 def download_folder(root: str | os.PathLike[str] | None = None) -> Path:
-    """Return the first folder of `folders` that may be written to; `root` alone where it is given."""
+    """Return the first folder of `folders` that can be written to, made if need be; `root` alone where it is given."""
     places = [folder for folder in folders(root) if folder != PACKAGE / "data"]
     for folder in places[:1] if root else places:
-        existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-        if existing.is_dir() and os.access(existing, os.W_OK):
-            return folder
+        try:  # to write: what os.access says is not true of an administrator, of Windows and of some network disks
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder):
+                return folder
+        except OSError:
+            continue
     raise DatasetUnavailableError(
         f"None of the folders for data may be written to: {', '.join(map(str, places))}. Name another as root=... or "
         'in COURSE_DATA; load("mnist-5k") needs no folder.'
     )
 
 
+def way_out(folder: Path, files: Iterable[str]) -> str:
+    """Return what to do where a set cannot be had: put files by hand, elsewhere, or take the embedded set."""
+    return (
+        f"Put its files into {folder}, or into a folder that you name as root=... or in COURSE_DATA: "
+        f"{', '.join(files)}.\n"
+        'Or use load("mnist-5k"), which comes with the course and needs no network.'
+    )
+
+
+@checked
 def find(files: Mapping[str, str], places: list[Path]) -> dict[str, Content] | None:
     """Return the checked content of every file of a set from the first place that has them all, else None.
 
@@ -62,8 +81,11 @@ def find(files: Mapping[str, str], places: list[Path]) -> dict[str, Content] | N
         files: path relative to the place -> "algorithm:hex digest" of its content. A file may also lie there with .gz
             appended; then the digest is that of what it unpacks to.
         places: folders, as `folders` gives them.
-    Raises: DatasetUnavailableError: if a file that was found does not have its digest.
+    Raises: DatasetUnavailableError: if a file that was found does not have its digest. ValueError: if a
+            digest is not written so.
     """
+    for digest in files.values():
+        check_choice("algorithm of files", digest.partition(":")[0], hashlib.algorithms_available)
     for place in places:
         paths = {name: _present(place / name) for name in files}
         if all(paths.values()):
@@ -79,11 +101,15 @@ def _present(path: Path) -> Path | None:
 def _read(path: Path, expected: str) -> Content:
     """Return the (unpacked) content of a file after comparing its digest."""
     algorithm, digest = expected.split(":")
-    content: Content = np.fromfile(path, np.uint8).data  # large pages of memory: half the time of read_bytes
     try:
-        content = gzip.decompress(content) if path.suffix == ".gz" else content
-    except (EOFError, gzip.BadGzipFile) as error:
-        raise DatasetUnavailableError(f"{path} is damaged: {error}. Delete it and load again.") from error
+        if (size := path.stat().st_size) > MAX_BYTES:
+            raise ValueError(f"it has {size:,} bytes, and no file of these sets more than {MAX_BYTES:,}")
+        # NumPy takes large pages of memory for it: half the time of read_bytes.
+        content: Content = np.fromfile(path, np.uint8).data
+        content = gunzip(content) if path.suffix == ".gz" else content
+    except (*DAMAGED, OSError) as error:
+        verb = "is damaged" if isinstance(error, DAMAGED) else "cannot be read"
+        raise DatasetUnavailableError(f"{path} {verb}: {error}. Delete it and load again.") from error
     received = hashlib.new(algorithm, content, usedforsecurity=False).hexdigest()
     if received != digest:
         raise DatasetUnavailableError(

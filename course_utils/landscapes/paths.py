@@ -7,9 +7,12 @@ import torch
 from torch import Tensor
 
 from course_utils._checks import check_positive
+from course_utils._given import call_given, check_differentiable
+from course_utils._types import checked, describe
 from course_utils.optimizers import Rule
 
 
+@checked
 def trajectories(
     rule: Rule,
     value: Callable[[Tensor], Tensor],
@@ -38,7 +41,8 @@ def trajectories(
         hyper: further hyper-parameters of the rule, such as momentum=0.9.
     Returns: [T / record_every + 1, B, L, 3]: w1, w2 and the value there, the start first and the end last. A run that
         left the range of floating point holds inf or NaN.
-    Raises: ValueError: if `starts` has another shape or is not floating, or a number is out of range.
+    Raises: ValueError: if `starts` has another shape or is not floating, a number is out of range, or `value` does not
+        return a value for each point.
     """
     lr = _check_arguments(starts, lrs, num_steps, clip_norm, record_every)
     w = starts.detach()[:, None, :].repeat(1, len(lr), 1)
@@ -46,7 +50,7 @@ def trajectories(
     state = rule.init(w)
     for step in range(num_steps + 1):
         w.requires_grad_()
-        values = value(w)
+        values = _values_at(value, w)
         if step % record_every == 0:
             record = paths[step // record_every]
             record[..., :2], record[..., 2] = w.detach(), values.detach()
@@ -76,10 +80,23 @@ def _check_arguments(
         )
     if clip_norm is not None:
         check_positive("clip_norm", clip_norm)
-    lr = torch.as_tensor(lrs, dtype=starts.dtype, device=starts.device).reshape(-1, 1)
+    lr = torch.as_tensor(lrs, dtype=starts.dtype, device=starts.device).detach()
+    if lr.ndim != 1 or not len(lr):
+        raise ValueError(f"lrs must be one learning rate or more, [L], got shape {tuple(lr.shape)}.")
+    lr = lr.reshape(-1, 1)
     for number in lr.flatten().tolist():
         check_positive("lr", number)
     return lr
+
+
+def _values_at(value: Callable[[Tensor], Tensor], w: Tensor) -> Tensor:
+    values = call_given("value", value, "the points", w)
+    if not isinstance(values, Tensor) or values.shape != w.shape[:-1]:
+        raise ValueError(
+            f"value must return shape {tuple(w.shape[:-1])} for points {tuple(w.shape)}, got {describe(values)}."
+        )
+    check_differentiable("value", values, "the points")
+    return values
 
 
 def _clipped(grad: Tensor, clip_norm: float) -> Tensor:

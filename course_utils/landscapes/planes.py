@@ -5,16 +5,20 @@ is the fast form of `loss_on_plane`, and equal to it.
 """
 
 import copy
+import math
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from course_utils._given import call_given
+from course_utils._types import checked
 from course_utils.landscapes.slices import Loss, Weights, _check_plane, _loss_at
 
 LINEAR_IN_WEIGHTS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 
+@checked
 def loss_on_plane_by_linearity(
     model: nn.Module,
     centre: Weights,
@@ -45,7 +49,7 @@ def loss_on_plane_by_linearity(
     Returns: t [num_points] and losses [num_points, num_points], `losses[i, j]` at a = t[i], b = t[j]; CPU, float64.
     Raises: ValueError: as `loss_on_plane`, and if `first` is no such layer or its inputs reach the loss another way.
     """
-    t = _check_plane(centre, directions, radius, num_points)
+    t = _check_plane(model, centre, directions, radius, num_points)
     inputs = _inputs_of(model, first, x)
     rest = copy.deepcopy(model)
     rest.set_submodule(first, nn.Identity())  # what this takes as its input is the first layer's output
@@ -74,7 +78,7 @@ def _inputs_of(model: nn.Module, first: str, x: Tensor) -> Tensor:
     seen: list[Tensor] = []
     probe = copy.deepcopy(model)
     probe.get_submodule(first).register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
-    probe(x)
+    call_given("model", probe, "x", x)
     if len(seen) != 1:
         raise ValueError(f"first must run once per forward pass, {first!r} ran {len(seen)} times.")
     return seen[0]
@@ -84,12 +88,16 @@ def _inputs_of(model: nn.Module, first: str, x: Tensor) -> Tensor:
 def _first_output(model: nn.Module, first: str, weights: Weights, inputs: Tensor) -> Tensor:
     """Return the output of the first layer with these weights; it is linear in weight and bias together."""
     own = {name.removeprefix(f"{first}."): w for name, w in weights.items() if name.startswith(f"{first}.")}
-    output: Tensor = torch.func.functional_call(model.get_submodule(first), own, (inputs,))
+    layer = model.get_submodule(first)
+    on = f"x as {first} receives it, with the weights of centre and directions"
+    output: Tensor = call_given("model", lambda h: torch.func.functional_call(layer, own, (h,)), on, inputs)
     return output
 
 
 def _check_only_way(by_rest: float, by_model: float, first: str) -> None:
     """Compare the two losses at the centre; 1e-4 is far above rounding, and far below what a lost path changes."""
+    if not math.isfinite(by_model):  # nothing to compare: it will show
+        return
     if not abs(by_rest - by_model) <= 1e-4 * max(abs(by_model), 1e-3):
         raise ValueError(
             f"the inputs reach the loss past {first!r} too: with its output in their place the loss at the centre is "

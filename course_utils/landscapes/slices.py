@@ -4,23 +4,28 @@ A slice shows one or two of thousands of directions. A random one hardly meets t
 so that flat surroundings in the picture do not rule out a sharp minimum.
 """
 
+import math
 from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from course_utils._checks import check_positive
+from course_utils._checks import check_at_least, check_floating, check_positive
+from course_utils._given import loss_of
+from course_utils._types import checked
 
 Weights = dict[str, Tensor]
 Loss = Callable[[Tensor, Tensor], Tensor]
 
 
+@checked
 def weights_of(model: nn.Module) -> Weights:
     """Return a copy of the model's parameters by name: a point of weight space."""
     return {name: p.detach().clone() for name, p in model.named_parameters()}
 
 
+@checked
 def random_direction(weights: Weights, generator: torch.Generator) -> Weights:
     """Return a direction with independent N(0, 1) entries for every parameter of two or more dimensions.
 
@@ -30,7 +35,9 @@ def random_direction(weights: Weights, generator: torch.Generator) -> Weights:
     Args:
         weights: the point, from `weights_of`; gives names, shapes, dtype and device.
         generator: on the CPU, so that every device looks along the same direction.
+    Raises: TypeError: if a parameter holds no floating-point numbers.
     """
+    _check_floating("weights", weights)
     return {
         name: torch.randn(w.shape, generator=generator, dtype=w.dtype).to(w.device)
         if w.ndim > 1
@@ -39,6 +46,7 @@ def random_direction(weights: Weights, generator: torch.Generator) -> Weights:
     }
 
 
+@checked
 def normalize_filters(direction: Weights, weights: Weights) -> Weights:
     r"""Give every filter of `direction` the length of the same filter of `weights`.
 
@@ -48,8 +56,10 @@ def normalize_filters(direction: Weights, weights: Weights) -> Weights:
     scaled against each other without changing the function; the direction then scales along, and so the picture of the
     loss stays the same. A filter of zero length stays 0.
 
+    Raises: ValueError: if the two are of different networks. TypeError: if one holds no floating-point numbers.
     Source: Li et al. 2018, arXiv:1712.09913, section 4.
     """
+    _check_same_network(weights, direction, name="direction")
     normalized = {}
     for name, d in direction.items():
         filters = tuple(range(1, d.ndim))
@@ -61,6 +71,7 @@ def normalize_filters(direction: Weights, weights: Weights) -> Weights:
     return normalized
 
 
+@checked
 def filter_normalized_direction(weights: Weights, generator: torch.Generator) -> Weights:
     """Return a Gaussian direction whose filters are as long as those of `weights`; biases get 0.
 
@@ -69,19 +80,20 @@ def filter_normalized_direction(weights: Weights, generator: torch.Generator) ->
     return normalize_filters(random_direction(weights, generator), weights)
 
 
+@checked
 def orthogonal_directions(weights: Weights, generator: torch.Generator) -> tuple[Weights, Weights]:
     """Return two filter-normalized Gaussian directions that are orthogonal, filter by filter.
 
     The second is made orthogonal within every filter before it gets its length: both properties hold at once, while
     orthogonalizing the whole vectors would change the lengths of the filters again.
 
-    Raises: ValueError: if a filter has one entry only: a line holds no second direction.
+    Raises: ValueError: if a filter has less than two entries: a line holds no second direction. TypeError: if a
+        parameter holds no floating-point numbers.
     """
     for name, w in weights.items():
-        if w.ndim > 1 and w[0].numel() < 2:
-            raise ValueError(
-                f"{name} has filters of one entry, which hold no second direction: draw a line instead."
-            )
+        if w.ndim > 1 and w.shape[1:].numel() < 2:
+            raise ValueError(f"{name} has filters of one entry, which hold no second direction: draw a line instead, "
+                             "or leave it out of weights.")  # fmt: skip
     first = filter_normalized_direction(weights, generator)
     second = random_direction(weights, generator)
     for name, d in first.items():
@@ -92,6 +104,7 @@ def orthogonal_directions(weights: Weights, generator: torch.Generator) -> tuple
     return first, normalize_filters(second, weights)
 
 
+@checked
 def loss_along_line(
     model: nn.Module,
     start: Weights,
@@ -115,18 +128,21 @@ def loss_along_line(
         num_points: equally spaced points, >= 2.
         loss: (output, y) -> one number.
     Returns: two vectors [num_points] on the CPU, float64.
-    Raises: ValueError: if there are fewer than two points, the span is empty, or the ends are of other networks.
+    Raises: ValueError: if there are fewer than two points, the span is empty or not finite, the ends are of other
+        networks, the model cannot take x, or the loss cannot compare its output with y. TypeError: if weights hold no
+        floating-point numbers.
     """
-    if num_points < 2:
-        raise ValueError(f"num_points must be at least 2, to hold both ends, got {num_points}.")
-    if not span[0] < span[1]:
-        raise ValueError(f"span needs its first t below its last, got {span}.")
-    _check_same_network(start, end, name="end")
+    check_at_least("num_points", num_points, 2)
+    if not span[0] < span[1] or not math.isfinite(span[1] - span[0]):
+        raise ValueError(f"span needs its first t below its last, both finite, got {span}.")
+    _check_same_network(start, end, name="end", of="start")
+    _check_model(model, start, name="start")
     t = torch.linspace(*span, num_points, dtype=torch.float64)
     points = ({name: (1 - s) * w + s * end[name] for name, w in start.items()} for s in t.tolist())
     return t, torch.tensor([_loss_at(model, point, x, y, loss) for point in points], dtype=torch.float64)
 
 
+@checked
 def loss_on_plane(
     model: nn.Module,
     centre: Weights,
@@ -150,9 +166,10 @@ def loss_on_plane(
         num_points: per axis; odd, so that the centre is a point of the grid.
         loss: (output, y) -> one number.
     Returns: t [num_points] and losses [num_points, num_points], `losses[i, j]` at a = t[i], b = t[j]; CPU, float64.
-    Raises: ValueError: if the radius is not positive, `num_points` is even, or a direction is of another network.
+    Raises: ValueError: if the radius is not positive, `num_points` is even, a direction is of another network, the
+        model cannot take x, or the loss cannot compare its output with y. TypeError: as of `loss_along_line`.
     """
-    t = _check_plane(centre, directions, radius, num_points)
+    t = _check_plane(model, centre, directions, radius, num_points)
     d1, d2 = directions
     losses = torch.empty(num_points, num_points, dtype=torch.float64)
     for i, a in enumerate(t.tolist()):
@@ -163,7 +180,7 @@ def loss_on_plane(
 
 
 def _check_plane(
-    centre: Weights, directions: tuple[Weights, Weights], radius: float, num_points: int
+    model: nn.Module, centre: Weights, directions: tuple[Weights, Weights], radius: float, num_points: int
 ) -> Tensor:
     """Return the coordinates of an axis, or raise ValueError; the middle one is exactly 0."""
     check_positive("radius", radius)
@@ -172,25 +189,39 @@ def _check_plane(
             f"num_points must be odd and at least 3, so that the centre is drawn, got {num_points}."
         )
     for number, direction in enumerate(directions, start=1):
-        _check_same_network(centre, direction, name=f"direction {number}")
+        _check_same_network(centre, direction, name=f"direction {number}", of="centre")
+    _check_model(model, centre, name="centre")
+    if any(radius > torch.finfo(w.dtype).max for w in centre.values()):
+        raise ValueError(f"radius must be a number of the weights' dtype, got radius={radius!r}.")
     half = num_points // 2
     return torch.arange(-half, half + 1, dtype=torch.float64) * (radius / half)
 
 
-def _check_same_network(weights: Weights, other: Weights, *, name: str) -> None:
-    """Raise ValueError unless both have the same names and shapes."""
+def _check_same_network(weights: Weights, other: Weights, *, name: str, of: str = "weights") -> None:
+    """Raise unless both have the same names and shapes, and hold floating-point numbers."""
     expected = {key: tuple(w.shape) for key, w in weights.items()}
     received = {key: tuple(w.shape) for key, w in other.items()}
     if expected != received:
         key = next(k for k in expected | received if expected.get(k) != received.get(k))
         raise ValueError(
-            f"{name} belongs to another network: {key} has shape {received.get(key, 'none')} there, "
+            f"{name} belongs to another network than {of}: {key} has shape {received.get(key, 'none')} there, "
             f"{expected.get(key, 'none')} here."
         )
+    _check_floating(of, weights)
+    _check_floating(name, other)
+
+
+def _check_floating(name: str, weights: Weights) -> None:
+    check_floating(**{f"{name}[{key!r}]": w for key, w in weights.items()})
+
+
+def _check_model(model: nn.Module, weights: Weights, *, name: str) -> None:
+    """Raise ValueError unless the point has a value for every parameter of the model, whose own would be used else."""
+    _check_same_network(dict(model.named_parameters()), weights, name=name, of="model")
 
 
 @torch.no_grad()
 def _loss_at(model: nn.Module, weights: Weights, x: Tensor, y: Tensor, loss: Loss) -> float:
     """Evaluate with these weights in place of the model's; copied buffers take what BatchNorm would write."""
     buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
-    return float(loss(torch.func.functional_call(model, {**buffers, **weights}, (x,)), y))
+    return float(loss_of(model, {**buffers, **weights}, x, y, loss))

@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from course_utils._checks import check_positive, check_probability
+from course_utils._checks import check_floating, check_positive, check_probability, check_shape
+from course_utils._types import checked
 from course_utils.normalization.functions import (
     BatchNormSaved,
     batch_norm,
@@ -31,6 +32,7 @@ class BatchNorm1d(nn.Module):
     running_mean: Tensor
     running_var: Tensor
 
+    @checked
     def __init__(self, num_features: int, *, eps: float = 1e-5, momentum: float = 0.1) -> None:
         super().__init__()
         check_positive("num_features", num_features)
@@ -68,6 +70,7 @@ class LayerNorm(nn.Module):
     Raises: ValueError: if an argument is out of its range.
     """
 
+    @checked
     def __init__(self, num_features: int, *, eps: float = 1e-5) -> None:
         super().__init__()
         check_positive("num_features", num_features)
@@ -90,6 +93,7 @@ class RMSNorm(nn.Module):
     Raises: ValueError: if an argument is out of its range.
     """
 
+    @checked
     def __init__(self, num_features: int, *, eps: float = 1e-5) -> None:
         super().__init__()
         check_positive("num_features", num_features)
@@ -116,13 +120,17 @@ class MovingNoise(nn.Module):
     Source: after Santurkar et al. 2018, arXiv:1805.11604, section 2.2.
     """
 
+    @checked
     def __init__(self, num_features: int) -> None:
         super().__init__()
         check_positive("num_features", num_features)
         self._num_features, self._generator = num_features, make_generator(num_features)
 
+    @checked
     def forward(self, z: Tensor) -> Tensor:
         """Return z [batch, features], moved in training mode."""
+        check_floating(z=z)
+        check_shape("z", z.shape, (None, self._num_features))
         if not self.training:
             return z
         scale, shift = torch.randn(2, self._num_features, generator=self._generator).to(z)

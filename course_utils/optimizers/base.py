@@ -8,9 +8,11 @@ import torch
 from torch import Tensor
 from torch.optim.optimizer import Optimizer, ParamsT
 
-from course_utils._checks import check_positive, check_probability
+from course_utils._types import checked
+from course_utils.optimizers._arguments import check_hyper, least_range, list_parameters
 
-_DECAYS = ("momentum", "beta1", "beta2")  # all of [0, 1): at 1 an average would never take in a gradient
+# what a group may hold beside hyper-parameters: torch's names of parameters, a scheduler's start, a label
+_GROUP_KEYS = ("params", "param_names", "initial_lr", "name")
 
 
 class RuleOptimizer(Optimizer, ABC):
@@ -22,21 +24,38 @@ class RuleOptimizer(Optimizer, ABC):
         l2: coefficient >= 0 of the L2 penalty, added to the gradient as `l2 * param`.
         weight_decay: coefficient >= 0 of the decoupled decay, `param *= 1 - lr * weight_decay` before the step.
         hyper: what the method itself needs.
-    Raises: ValueError: if a hyper-parameter, of the defaults or of a group, is out of its range.
+    Raises: ValueError: if a hyper-parameter, of the defaults or of a group, is out of its range, or a parameter is not
+        of real floating point numbers, no leaf, or there twice.
     """
 
+    @checked
     def __init__(self, params: ParamsT, *, lr: float, l2: float, weight_decay: float, **hyper: float) -> None:
         super().__init__(params, {"lr": lr, **hyper, "l2": l2, "weight_decay": weight_decay})
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
-        """Add a group of parameters, after checking its hyper-parameters (torch checks the defaults only)."""
-        merged = {**self.defaults, **param_group}
-        for name in self.defaults:
-            if name in _DECAYS:
-                check_probability(name, merged[name], below_one=True)
-            else:
-                check_positive(name, merged[name], strict=False)
+        """Add a group of parameters, after checking it: torch checks the defaults only and passes over unknown keys.
+
+        Raises:
+            ValueError: if a hyper-parameter is out of its range, a key unknown, or a parameter no leaf of real numbers.
+            TypeError: if `params` holds what is no tensor, or a hyper-parameter is no number.
+        """
+        if "params" not in param_group:
+            raise ValueError(
+                f"a parameter group needs the key 'params', got {sorted(map(str, param_group))}."
+            )
+        if unknown := [key for key in param_group if key not in self.defaults and key not in _GROUP_KEYS]:
+            known = ", ".join([*_GROUP_KEYS[:1], *self.defaults])
+            raise ValueError(f"unknown key {unknown[0]!r} in the group of params; known: {known}.")
+        param_group = {**param_group, "params": list_parameters(param_group["params"])}
+        group = {**self.defaults, **param_group}
+        largest = least_range(group["params"])
+        for name, value in group.items():
+            check_hyper(name, value, largest)
+        self._check_group(group)
         super().add_param_group(param_group)
+
+    def _check_group(self, group: dict[str, Any]) -> None:
+        """Raise ValueError or TypeError where the method needs more of a group than all of them do."""
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
@@ -45,27 +64,27 @@ class RuleOptimizer(Optimizer, ABC):
         Args:
             closure: evaluates the model again, calls backward and returns the loss; optional.
         Returns: the closure's loss, or None.
-        Raises: RuntimeError: if a gradient is sparse or complex.
+        Raises: RuntimeError: if a gradient is sparse; then no parameter has moved.
         """
         loss = None
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
-        for group in self.param_groups:
-            for param in group["params"]:
-                if param.grad is not None:
-                    self._step_one(param, param.grad, group)
+        moving = [
+            (p, p.grad, group) for group in self.param_groups for p in group["params"] if p.grad is not None
+        ]
+        for _, grad, _ in moving:
+            self._check_dense(grad)
+        for param, grad, group in moving:
+            self._step_one(param, grad, group)
         return loss
 
-    def _step_one(self, param: Tensor, grad: Tensor, group: dict[str, Any]) -> None:
-        name = type(self).__name__
+    def _check_dense(self, grad: Tensor) -> None:
         if grad.layout != torch.strided:
-            raise RuntimeError(f"{name} needs dense gradients, got a {grad.layout} one; use torch.optim.SparseAdam "
-                               "or an embedding with sparse=False.")  # fmt: skip
-        if grad.is_complex():
-            raise RuntimeError(
-                f"{name} needs real gradients, got {grad.dtype}; use torch.view_as_real(param)."
-            )
+            raise RuntimeError(f"{type(self).__name__} needs dense gradients, got a {grad.layout} one; use "
+                               "torch.optim.SparseAdam or an embedding with sparse=False.")  # fmt: skip
+
+    def _step_one(self, param: Tensor, grad: Tensor, group: dict[str, Any]) -> None:
         state = self.state[param]
         if not state:
             self._init_state(state, param)

@@ -16,12 +16,14 @@ import torch
 from torch import Tensor
 from torch.optim.optimizer import ParamsT
 
+from course_utils._types import checked
 from course_utils.optimizers.base import RuleOptimizer
 
 
 class SGD(RuleOptimizer):
     r"""Plain gradient descent on batches, :math:`w \leftarrow w - \eta\, g`. See `sgd_update`."""
 
+    @checked
     def __init__(
         self, params: ParamsT, lr: float = 1e-2, *, l2: float = 0.0, weight_decay: float = 0.0
     ) -> None:
@@ -37,6 +39,7 @@ class SGD(RuleOptimizer):
 class Momentum(RuleOptimizer):
     """Heavy ball in torch's form: the new gradient enters with weight 1. See `momentum_update`."""
 
+    @checked
     def __init__(
         self,
         params: ParamsT,
@@ -67,6 +70,7 @@ class Nesterov(Momentum):
 class EMAMomentum(RuleOptimizer):
     """Momentum as a moving average: the new gradient enters with weight 1 - beta1. See `ema_momentum_update`."""
 
+    @checked
     def __init__(
         self,
         params: ParamsT,
@@ -89,6 +93,7 @@ class EMAMomentum(RuleOptimizer):
 class AdaGrad(RuleOptimizer):
     """Every entry divided by the root of the sum of its squares so far. See `adagrad_update`."""
 
+    @checked
     def __init__(
         self,
         params: ParamsT,
@@ -111,6 +116,7 @@ class AdaGrad(RuleOptimizer):
 class RMSProp(RuleOptimizer):
     """Every entry divided by a moving root mean square, no bias correction. See `rmsprop_update`."""
 
+    @checked
     def __init__(
         self,
         params: ParamsT,
@@ -144,6 +150,7 @@ class Adam(RuleOptimizer):
     The state holds an int and two tensors of the parameter's shape: the memory of the weights, twice more.
     """
 
+    @checked
     def __init__(
         self,
         params: ParamsT,
@@ -175,6 +182,7 @@ class Adam(RuleOptimizer):
 class AdamW(Adam):
     """Adam with decoupled weight decay by default (torch's 0.01). See `adam_update` and `decoupled_decay`."""
 
+    @checked
     def __init__(
         self,
         params: ParamsT,

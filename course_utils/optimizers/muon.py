@@ -7,11 +7,13 @@ Two forms, as for the other methods: the rule, and the class that walks with it.
 import math
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.optim.optimizer import ParamsT
 
-from course_utils._checks import check_positive
+from course_utils._types import checked
+from course_utils.optimizers._arguments import check_real, rule, tensor_of
 from course_utils.optimizers.base import RuleOptimizer
 from course_utils.optimizers.states import MomentumState
 
@@ -19,8 +21,10 @@ from course_utils.optimizers.states import MomentumState
 # wander around 1, between 0.68 and 1.14: chosen by Jordan et al. 2024 over one that converges.
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
 _SMALLEST_NORM = 1e-7  # a gradient of zeros stays one
+_MOST_STEPS = 1_000  # far beyond use: the polynomial wanders and does not converge
 
 
+@checked
 def orthogonalize(matrix: Tensor, *, steps: int = 5) -> Tensor:
     r"""Push the singular values of a matrix towards 1 and keep its singular vectors, with products alone.
 
@@ -34,13 +38,11 @@ def orthogonalize(matrix: Tensor, *, steps: int = 5) -> Tensor:
         matrix: G, [..., m, n], one matrix or a stack; its dtype is that of the products.
         steps: number of iterations, >= 1.
     Returns: [..., m, n].
-    Raises: ValueError: if `matrix` has fewer than two axes or `steps` is below 1.
+    Raises: ValueError: if `matrix` has fewer than two axes or no real numbers, or `steps` is below 1 or above 1000.
     Source: Jordan et al. 2024, "Muon: An optimizer for hidden layers in neural networks", kellerjordan.github.io.
     """
-    if matrix.ndim < 2 or steps < 1:
-        raise ValueError(
-            f"a matrix [..., m, n] and steps >= 1 are needed, got {tuple(matrix.shape)}, {steps}."
-        )
+    _check_matrix("matrix", matrix)
+    _check_steps(steps)
     a, b, c = NEWTON_SCHULZ
     is_tall = matrix.shape[-2] > matrix.shape[-1]
     x: Tensor = matrix / matrix.norm(dim=(-2, -1), keepdim=True).clamp_min(_SMALLEST_NORM)
@@ -51,6 +53,7 @@ def orthogonalize(matrix: Tensor, *, steps: int = 5) -> Tensor:
     return x.mT if is_tall else x
 
 
+@rule
 def muon_update(
     grad: Tensor, state: MomentumState, *, lr: float, momentum: float = 0.95, steps: int = 5
 ) -> tuple[Tensor, MomentumState]:
@@ -68,11 +71,28 @@ def muon_update(
         momentum: μ in [0, 1).
         steps: iterations of `orthogonalize`.
     Returns: (delta, new state), both of the shape of `grad`.
+    Raises: ValueError: as the other rules, and if `grad` has fewer than two axes.
     Source: Jordan et al. 2024 (as in `orthogonalize`); the form is that of torch.optim.Muon.
     """
+    _check_matrix("grad", grad)
     buf = momentum * state.buf + grad
     direction = orthogonalize(grad + momentum * buf, steps=steps)
     return -lr * _tall_gain(grad) * direction, MomentumState(buf)
+
+
+def _check_matrix(name: str, matrix: Tensor) -> None:
+    check_real(name, matrix)
+    if matrix.ndim < 2:
+        raise ValueError(
+            f"{name} must have two or more axes [..., m, n], got the shape {tuple(matrix.shape)}."
+        )
+
+
+def _check_steps(steps: Any) -> None:
+    if not isinstance(steps, int | np.integer) or not 1 <= steps <= _MOST_STEPS:
+        raise ValueError(
+            f"steps must be a whole number from 1 to {_MOST_STEPS}, got steps={steps!r}: 5 is usual."
+        )
 
 
 def _tall_gain(matrix: Tensor) -> float:
@@ -95,6 +115,7 @@ class Muon(RuleOptimizer):
     Raises: ValueError: if a hyper-parameter is out of its range or a parameter is no matrix.
     """
 
+    @checked
     def __init__(
         self,
         params: ParamsT,
@@ -109,14 +130,12 @@ class Muon(RuleOptimizer):
         self._dtype = dtype
         super().__init__(params, lr=lr, momentum=momentum, steps=steps, l2=l2, weight_decay=weight_decay)
 
-    def add_param_group(self, param_group: dict[str, Any]) -> None:
-        """Add a group of parameters, after checking that each is a matrix."""
-        super().add_param_group(param_group)
-        check_positive("steps", self.param_groups[-1]["steps"])
-        for param in self.param_groups[-1]["params"]:
+    def _check_group(self, group: dict[str, Any]) -> None:
+        _check_steps(group["steps"])
+        for param in map(tensor_of, group["params"]):
             if param.ndim != 2:
                 raise ValueError(
-                    f"Muon moves matrices [m, n], got a parameter of shape {tuple(param.shape)}; give biases to AdamW."
+                    f"params of Muon must be matrices [m, n], got shape {tuple(param.shape)}; give biases to AdamW."
                 )
 
     def _init_state(self, state: dict[str, Any], param: Tensor) -> None:

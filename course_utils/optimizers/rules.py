@@ -8,6 +8,9 @@ shape [B, L, 2]. The in-place classes of `course_utils.optimizers.classes` are t
 Two conventions differ from paper to paper. `momentum` is torch's heavy ball, where the new gradient enters with weight
 1; `ema_momentum` is the moving average, where it enters with 1 - beta1 and the same lr moves (1 - beta1) times as far.
 `eps` stands outside the square root, as in torch and in Algorithm 1 of the Adam paper.
+
+Every rule raises ValueError for a gradient that is not of real floating point numbers or has another shape than its
+state, and for a hyper-parameter that is a number out of its range. Tensors are not looked into: NaN comes out again.
 """
 
 from collections.abc import Callable
@@ -15,6 +18,7 @@ from typing import Any, NamedTuple, Protocol
 
 from torch import Tensor
 
+from course_utils.optimizers._arguments import rule
 from course_utils.optimizers.states import (
     AdaGradState,
     AdamState,
@@ -27,19 +31,21 @@ from course_utils.optimizers.states import (
 Scalar = float | Tensor
 
 
+@rule
 def sgd_update(grad: Tensor, state: SGDState, *, lr: Scalar) -> tuple[Tensor, SGDState]:
     r"""Step against the gradient: :math:`\Delta = -\eta\, g`.
 
     Args:
         grad: gradient g of the loss, any shape.
         state: `SGDState()`, empty.
-        lr: learning rate η > 0, a number or a tensor that broadcasts against `grad`.
+        lr: learning rate η >= 0, a number or a tensor that broadcasts against `grad`.
     Returns: (delta of the shape of `grad`, the state).
     Source: Robbins and Monro 1951 (Annals of Mathematical Statistics 22, p. 400-407), for noisy observations.
     """
     return -lr * grad, state
 
 
+@rule
 def momentum_update(
     grad: Tensor, state: MomentumState, *, lr: Scalar, momentum: Scalar = 0.9
 ) -> tuple[Tensor, MomentumState]:
@@ -52,7 +58,7 @@ def momentum_update(
     Args:
         grad: gradient g, any shape.
         state: velocity b, same shape.
-        lr: learning rate η > 0.
+        lr: learning rate η >= 0.
         momentum: μ in [0, 1).
     Returns: (delta, new state), both of the shape of `grad`.
     Source: Polyak 1964 (USSR Comput. Math. Math. Phys. 4(5), p. 1-17); the form is that of torch.optim.SGD.
@@ -61,6 +67,7 @@ def momentum_update(
     return -lr * buf, MomentumState(buf)
 
 
+@rule
 def ema_momentum_update(
     grad: Tensor, state: EMAMomentumState, *, lr: Scalar, beta1: Scalar = 0.9
 ) -> tuple[Tensor, EMAMomentumState]:
@@ -73,7 +80,7 @@ def ema_momentum_update(
     Args:
         grad: gradient g, any shape.
         state: average m, same shape.
-        lr: learning rate η > 0.
+        lr: learning rate η >= 0.
         beta1: decay β₁ in [0, 1).
     Returns: (delta, new state), both of the shape of `grad`.
     Source: the first moment of Adam (Kingma and Ba 2015, arXiv:1412.6980, Algorithm 1), without its correction.
@@ -82,6 +89,7 @@ def ema_momentum_update(
     return -lr * m, EMAMomentumState(m)
 
 
+@rule
 def nesterov_update(
     grad: Tensor, state: MomentumState, *, lr: Scalar, momentum: Scalar = 0.9
 ) -> tuple[Tensor, MomentumState]:
@@ -94,7 +102,7 @@ def nesterov_update(
     Args:
         grad: gradient g, any shape.
         state: velocity b, same shape.
-        lr: learning rate η > 0.
+        lr: learning rate η >= 0.
         momentum: μ in [0, 1).
     Returns: (delta, new state), both of the shape of `grad`.
     Source: Nesterov 1983 (Soviet Math. Doklady 27, p. 372-376); as momentum: Sutskever et al. 2013 (ICML), eqs. 3-4.
@@ -103,6 +111,7 @@ def nesterov_update(
     return -lr * (grad + momentum * buf), MomentumState(buf)
 
 
+@rule
 def adagrad_update(
     grad: Tensor, state: AdaGradState, *, lr: Scalar, eps: Scalar = 1e-10
 ) -> tuple[Tensor, AdaGradState]:
@@ -115,7 +124,7 @@ def adagrad_update(
     Args:
         grad: gradient g, any shape; squared entry by entry.
         state: sum of squares v, same shape.
-        lr: learning rate η > 0, the size of the first step.
+        lr: learning rate η >= 0, the size of the first step.
         eps: ε >= 0, outside the root, in units of the gradient (1e-10 is torch's).
     Returns: (delta, new state), both of the shape of `grad`.
     Source: Duchi, Hazan and Singer 2011 (JMLR 12, p. 2121-2159), the diagonal form of eq. 1.
@@ -124,6 +133,7 @@ def adagrad_update(
     return -lr * grad / (v.sqrt() + eps), AdaGradState(v)
 
 
+@rule
 def rmsprop_update(
     grad: Tensor, state: RMSPropState, *, lr: Scalar, beta2: Scalar = 0.99, eps: Scalar = 1e-8
 ) -> tuple[Tensor, RMSPropState]:
@@ -136,7 +146,7 @@ def rmsprop_update(
     Args:
         grad: gradient g, any shape; squared entry by entry.
         state: mean square v, same shape.
-        lr: learning rate η > 0, the size of a step under a steady gradient.
+        lr: learning rate η >= 0, the size of a step under a steady gradient.
         beta2: decay β₂ in [0, 1) (torch calls it alpha; 0.99 is torch's, the lecture has 0.9).
         eps: ε >= 0, outside the root, in units of the gradient.
     Returns: (delta, new state), both of the shape of `grad`.
@@ -146,6 +156,7 @@ def rmsprop_update(
     return -lr * grad / (v.sqrt() + eps), RMSPropState(v)
 
 
+@rule
 def adam_update(
     grad: Tensor,
     state: AdamState,
@@ -166,7 +177,7 @@ def adam_update(
     Args:
         grad: gradient g, any shape; squared entry by entry (v is no norm).
         state: t, m and v.
-        lr: learning rate η > 0, in units of the parameter.
+        lr: learning rate η >= 0, in units of the parameter.
         beta1: decay β₁ of the first moment, in [0, 1).
         beta2: decay β₂ of the second moment, in [0, 1).
         eps: ε >= 0, outside the root, in units of the gradient.
@@ -181,6 +192,7 @@ def adam_update(
     return -lr * m_hat / (v_hat.sqrt() + eps), AdamState(t, m, v)
 
 
+@rule
 def decoupled_decay(param: Tensor, *, lr: Scalar, weight_decay: Scalar) -> Tensor:
     r"""Return what decoupled weight decay adds to the parameter: :math:`\Delta = -\eta\, \lambda\, w`.
 
@@ -189,7 +201,7 @@ def decoupled_decay(param: Tensor, *, lr: Scalar, weight_decay: Scalar) -> Tenso
 
     Args:
         param: parameter w before the step, any shape.
-        lr: learning rate η > 0.
+        lr: learning rate η >= 0.
         weight_decay: λ >= 0, per unit of learning rate.
     Source: Loshchilov and Hutter 2019 (arXiv:1711.05101), Algorithm 2, line 12, with torch's lr in front of λ.
     """
@@ -213,8 +225,8 @@ class Rule(NamedTuple):
 
 # AdamW without its decay is Adam: the rule sees the gradient alone, the decay sees the parameter (decoupled_decay).
 RULES: dict[str, Rule] = {
-    rule.name: rule
-    for rule in (
+    method.name: method
+    for method in (
         Rule("SGD", SGDState.zeros_like, sgd_update),
         Rule("momentum", MomentumState.zeros_like, momentum_update),
         Rule("momentum (EMA)", EMAMomentumState.zeros_like, ema_momentum_update),
@@ -227,6 +239,7 @@ RULES: dict[str, Rule] = {
 }
 
 
+@rule
 def ema_lr_to_torch(lr: float, beta1: float) -> float:
     r"""Return the lr with which torch's heavy ball walks the path of `ema_momentum_update` at `lr`.
 
@@ -235,6 +248,7 @@ def ema_lr_to_torch(lr: float, beta1: float) -> float:
     return lr * (1 - beta1)
 
 
+@rule
 def torch_lr_to_ema(lr: float, momentum: float) -> float:
     r"""Return the lr with which `ema_momentum_update` walks the path of torch's heavy ball: :math:`\eta/(1-\mu)`."""
-    return lr / (1 - momentum)
+    return float(lr) / float(1 - momentum)  # numbers of NumPy would warn where the quotient overflows

@@ -64,7 +64,7 @@ def as_html(name: str, **state: Any) -> str:
         f'<div class="playground" data-playground="{name}" data-state="{stored}">'
         f'<img alt="{html.escape(words)}" src="{address}"></div>\n'
         f"<style>\n{style()}</style>\n"
-        f'<script type="module">\n{_program(name)}</script>\n'
+        f'<script type="module">{script(name)}</script>\n'
     )
 
 
@@ -82,12 +82,17 @@ def _read(file: str) -> str:
     return (files(__package__) / file).read_text(encoding="utf-8")
 
 
-def _program(name: str) -> str:
-    """Return the module with its default export kept under a name, and the lines that mount it.
+def script(name: str) -> str:
+    """Return what stands in a playground's <script>: the module, its default export under a name, and the mounting.
 
     A script within a page cannot be imported, and `</script>` would end it early, even within a string.
+
+    Raises: ValueError: if the module has not exactly one default export, or ends its own script.
     """
     text = module(name)
-    assert text.count("export default ") == 1, f"{name}.js needs exactly one default export"
-    assert "</script" not in text, f"{name}.js ends its own script"
-    return text.replace("export default ", "const playground = ") + _MOUNT.replace("NAME", name)
+    if text.count("export default ") != 1:
+        raise ValueError(f"{name}.js needs exactly one default export, got {text.count('export default ')}.")
+    if "</script" in text:
+        raise ValueError(f"{name}.js ends its own script: write the tag in two parts.")
+    mounted = text.replace("export default ", "const playground = ") + _MOUNT.replace("NAME", name)
+    return f"\n{mounted}"

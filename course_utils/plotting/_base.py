@@ -4,7 +4,7 @@ import functools
 import importlib.resources
 import io
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ParamSpec, TypeVar
 
 import matplotlib.pyplot as plt
@@ -13,6 +13,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike
+
+from course_utils._types import checked
+from course_utils.plotting._records import check_numbers
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -109,7 +112,8 @@ def draw_mean_and_range(
 
 
 def styled(plot: Callable[P, T]) -> Callable[P, T]:
-    """Run a plot function under the course's style, leaving the reader's own rcParams as they were."""
+    """Run a plot function under the course's style, with its arguments checked; the reader's own rcParams stay."""
+    plot = checked(plot)
 
     @functools.wraps(plot)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> T:
@@ -128,11 +132,52 @@ def new_axes(**figure_kwargs: Any) -> Axes:
 
 @styled
 def new_grid(rows: int, columns: int, **figure_kwargs: Any) -> list[Axes]:
-    """Return rows x columns Axes of a new figure in the course's style, row by row."""
+    """Return rows x columns Axes of a new figure in the course's style, row by row.
+
+    Raises: ValueError: if there are none, or more than 1000 in all.
+    """
+    check_numbers("from 1 to 1000", rows=rows, columns=columns, **{"rows times columns": rows * columns})
     _, axes = plt.subplots(rows, columns, squeeze=False, **figure_kwargs)
     return list(axes.flat)
 
 
+def axes_for(
+    ax: Axes | None, *, name: str = "ax", projection: str = "rectilinear", **figure_kwargs: Any
+) -> Axes:
+    """Return `ax`, or new Axes where it is None.
+
+    Raises: ValueError: if `ax` has been removed from its figure, or is of another kind, such as polar.
+    """
+    if ax is None:
+        return new_axes(**figure_kwargs)
+    if getattr(ax, "figure", None) is None or ax.name != projection:
+        kind = ax.name if getattr(ax, "figure", None) is not None else "removed from their figure"
+        raise ValueError(f"{name} must be {projection} Axes of a figure, got Axes that are {kind}.")
+    return ax
+
+
+def grid_for(
+    axes: Sequence[Axes] | None,
+    rows: int,
+    columns: int,
+    *,
+    of: str,
+    least: int | None = None,
+    **figure_kwargs: Any,
+) -> list[Axes]:
+    """Return `axes` as a list, or rows x columns new ones where they are None.
+
+    Raises: ValueError: if there are not so many (`least` or more where it is given), or one is no place to draw.
+    """
+    if axes is None:
+        return new_grid(rows, columns, **figure_kwargs)
+    wanted = rows * columns if least is None else least
+    if len(axes) < wanted or (least is None and len(axes) > wanted):
+        raise ValueError(f"axes needs {wanted} Axes, one for each panel of {of}, got {len(axes)}.")
+    return [axes_for(ax, name=f"axes[{k}]") for k, ax in enumerate(axes)]
+
+
+@checked
 def show(figure: Figure | Axes, *, alt: str) -> None:
     """Store the figure as a PNG with an alternative text, and close it.
 

@@ -18,11 +18,23 @@ from course_utils.plotting._base import (
     GREY,
     SKY,
     VERMILION,
+    axes_for,
     draw_mean_and_range,
+    grid_for,
     method_look,
-    new_axes,
-    new_grid,
     styled,
+)
+from course_utils.plotting._records import (
+    check_filled,
+    check_interval,
+    check_labels,
+    check_length,
+    check_most,
+    check_numbers,
+    curves_of,
+    line_of,
+    list_of,
+    numbers,
 )
 
 
@@ -43,15 +55,19 @@ def plot_number_formats(
         claimed: name of a format -> the two ends that somebody states, an outlined bar below that of the format.
         xlabel: what the ends are measured in.
         ax: where to draw; None makes a new figure.
-    Raises: ValueError: if the three numbers of a format do not ascend.
+    Raises: ValueError: if the numbers of a format do not ascend, or a claim is of no format.
     """
-    ax = new_axes(figsize=(9, 0.62 * len(formats) + 1.6)) if ax is None else ax
-    for row, (name, (subnormal, normal, largest)) in enumerate(formats.items()):
+    for name, (subnormal, normal, largest) in curves_of("formats", formats, 3).items():
         if not subnormal <= normal < largest:
             raise ValueError(
-                f"{name} needs smallest subnormal <= smallest normal < largest, "
+                f"formats[{name!r}] needs smallest subnormal <= smallest normal < largest, "
                 f"got {subnormal:g}, {normal:g}, {largest:g}."
             )
+    check_labels("claimed", claimed, "formats", formats)
+    for name, claim in (claimed or {}).items():
+        check_interval(f"claimed[{name!r}]", claim)
+    ax = axes_for(ax, figsize=(9, 0.62 * len(formats) + 1.6))
+    for row, (name, (subnormal, normal, largest)) in enumerate(formats.items()):
         ax.barh(row, normal - subnormal, left=subnormal, height=0.42, color=SKY)
         ax.barh(row, largest - normal, left=normal, height=0.42, color=BLUE)
         for end, side in ((subnormal, "right"), (largest, "left")):
@@ -102,23 +118,31 @@ def plot_log_growth(
     """Draw how the size of a random product grows with its factors: some runs, the range of 95 % of them, the formula.
 
     Args:
-        logs: [runs, factors], log10 of the size after 1, 2, ... factors.
+        logs: [runs, factors >= 2], log10 of the size after 1, 2, ... factors.
         predicted: (mean, standard deviation), each [factors]: a dashed line, dotted ones at 1.96 of it on both sides.
-        lines: label -> [factors], further curves such as the growth of the root mean square.
+        lines: label -> [factors], further curves such as the growth of the root mean square; two at most.
         limit: (label, log10) beyond which the size is no number any more, a horizontal line.
         num_shown: how many single runs are drawn, the first ones.
         ylabel: what is drawn, with its unit.
         ax: where to draw; None makes a new figure.
+    Raises: ValueError: if a curve has another length or is not finite, or a standard deviation is negative.
     """
-    ax = new_axes() if ax is None else ax
-    runs = np.asarray(logs, dtype=float)
-    factors = np.arange(1, runs.shape[1] + 1)
+    runs = numbers("logs", logs, None, None)
+    factors = line_of("the factors of logs", np.arange(1, runs.shape[1] + 1))
+    if predicted is not None:
+        mean = numbers("mean of predicted", predicted[0], ("logs", factors.size))
+        spread = numbers("deviation of predicted", predicted[1], ("logs", factors.size), rule=">= 0")
+    if lines:
+        check_most("lines", lines, 2)
+        curves_of("lines", lines, ("logs", factors.size))
+    check_numbers("whole and >= 0", num_shown=num_shown)
+    check_numbers("finite", limit=None if limit is None else limit[1])
+    ax = axes_for(ax)
     low, high = np.quantile(runs, (0.025, 0.975), axis=0)
     ax.fill_between(factors, low, high, color=SKY, alpha=0.45, lw=0, label=f"95 % of {len(runs):,} runs")
     ax.plot(factors, runs[:num_shown].T, color=BLUE, lw=0.6, alpha=0.55)
     ax.plot([], [], color=BLUE, lw=0.8, label="single runs")
     if predicted is not None:
-        mean, spread = (np.asarray(part, dtype=float) for part in predicted)
         ax.plot(factors, mean, color=BLACK, linestyle="--", lw=1.6, label="predicted mean")
         for sign in (-1.96, 1.96):
             label = "predicted 95 %" if sign > 0 else None
@@ -154,18 +178,18 @@ def plot_shares(
         ylabel: which share; the axis goes from 0 to 100 %.
         log_x: draw x on a logarithmic axis.
         ax: where to draw; None makes a new figure.
-    Raises: ValueError: if a share lies outside [0, 1].
+    Raises: ValueError: if a share lies outside [0, 1], or x does not fit to it or to its axis.
     """
-    ax = new_axes() if ax is None else ax
-    for label, shares in measured.items():
-        values = np.atleast_2d(np.asarray(shares, dtype=float))
-        if values.min() < 0 or values.max() > 1:
-            raise ValueError(
-                f"the shares of {label!r} are fractions in [0, 1], got {values.min():g} to {values.max():g}."
-            )
-        draw_mean_and_range(ax, x, 100 * values, label=label, marker=".")
+    x_rule = "> 0" if log_x else "finite"
+    places = numbers("x", x, None, rule=x_rule)
+    curves = curves_of("measured", measured, None, ("x", places.size), rule="in [0, 1]")
     if predicted is not None:
-        at, share = (np.asarray(part, dtype=float) for part in predicted)
+        at = numbers("positions of predicted", predicted[0], None, rule=x_rule)
+        share = numbers("fractions of predicted", predicted[1], ("its positions", at.size), rule="in [0, 1]")
+    ax = axes_for(ax)
+    for label, values in curves.items():
+        draw_mean_and_range(ax, places, 100 * values, label=label, marker=".")
+    if predicted is not None:
         ax.plot(at, 100 * share, color=BLACK, linestyle="--", lw=1.5, label="predicted")
     ax.set(xlabel=xlabel, ylabel=ylabel, xscale="log" if log_x else "linear", ylim=(-3, 103))
     ax.legend(fontsize=10)
@@ -185,18 +209,21 @@ def plot_activation_gallery(
     The derivative is dashed and black; the area under it is shaded, because where it is 0 no gradient comes back.
 
     Args:
-        x: [points], the preactivation.
+        x: [points], the preactivation, increasing.
         curves: name -> (values [points], derivatives [points]); the name gives the colour, blue where it has none.
-        columns: panels in a row.
+        columns: panels in a row, 1 to 50.
         axes: at least one Axes a curve; None makes a new figure.
+    Raises: ValueError: if x does not increase, or a curve has another length or is not finite.
     """
-    rows = -(-len(curves) // columns)
-    grid = (
-        new_grid(rows, columns, figsize=(2.9 * columns, 2.35 * rows), sharex=True, sharey=True)
-        if axes is None
-        else list(axes)
+    points = line_of("x", x)
+    check_filled("curves", curves)
+    for name, pair in curves.items():
+        list_of(f"curves[{name!r}]", pair, ("x", points.size))
+    check_numbers("from 1 to 50", columns=columns)
+    rows, size = -(-len(curves) // columns), (2.9 * columns, 2.35 * -(-len(curves) // columns))
+    grid = grid_for(
+        axes, rows, columns, of="curves", least=len(curves), figsize=size, sharex=True, sharey=True
     )
-    points = np.asarray(x, dtype=float)
     for ax, (name, (values, slopes)) in zip(grid, curves.items(), strict=False):
         slope = np.asarray(slopes, dtype=float)
         color = method_look(name).get("color", BLUE)
@@ -232,16 +259,22 @@ def plot_compositions(
         notes: label of `rows` -> one short text per column, written above the curve.
         xlabel: what x is.
         axes: rows x columns Axes, row by row; None makes a new figure.
-    Raises: ValueError: if a row has not one curve per column.
+    Raises: ValueError: if a row has not one curve, or not one note, per column, or a curve not one value per point.
     """
-    if wrong := {label: len(curves) for label, curves in rows.items() if len(curves) != len(columns)}:
-        raise ValueError(f"each row needs {len(columns)} curves, one per column, got {wrong}.")
+    places = numbers("x", x, None)
+    check_filled("rows", rows)
+    for name, curves in rows.items():
+        check_length(f"rows[{name!r}]", curves, len(columns), "columns")
+        list_of(f"rows[{name!r}]", curves, ("x", places.size))
+    check_labels("notes", notes, "rows", rows, every=notes is not None)
+    for name, texts in (notes or {}).items():
+        check_length(f"notes[{name!r}]", texts, len(columns), "columns")
     size = (3.0 * len(columns), 1.6 * len(rows) + 0.9)
-    grid = new_grid(len(rows), len(columns), figsize=size, sharex=True) if axes is None else list(axes)
+    grid = grid_for(axes, len(rows), len(columns), of="rows and columns", figsize=size, sharex=True)
     for row, (label, curves) in enumerate(rows.items()):
         panels = grid[row * len(columns) : (row + 1) * len(columns)]
         for column, (ax, values) in enumerate(zip(panels, curves, strict=True)):
-            ax.plot(np.asarray(x), np.asarray(values, dtype=float), color=BLUE, lw=0.9)
+            ax.plot(places, np.asarray(values, dtype=float), color=BLUE, lw=0.9)
             ax.set(yticks=[])
             ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
             if notes is not None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike
 
 from course_utils.plotting._base import (
@@ -15,10 +16,21 @@ from course_utils.plotting._base import (
     METHOD_COLORS,
     PURPLE,
     VERMILION,
+    axes_for,
     draw_mean_and_range,
-    new_axes,
-    new_grid,
+    grid_for,
     styled,
+)
+from course_utils.plotting._records import (
+    check_labels,
+    check_length,
+    check_most,
+    check_numbers,
+    check_scale,
+    curves_of,
+    line_of,
+    numbers,
+    pairs_of,
 )
 
 # The same tool has the same mark in every figure, beside its colour in METHOD_COLORS.
@@ -56,21 +68,20 @@ def plot_with_prediction(
         xscale: "linear" or "log".
         yscale: "linear" or "log".
         ax: where to draw; None makes a new figure.
-    Raises: ValueError: if a prediction belongs to no measurement.
+    Raises: ValueError: if a prediction belongs to no measurement, x and y differ in length, or an axis cannot show one.
     """
-    predicted = predicted or {}
-    if unknown := sorted(set(predicted) - set(measured)):
-        raise ValueError(
-            f"a prediction needs a measurement of its label, got {unknown} and {list(measured)}."
-        )
-    ax = new_axes() if ax is None else ax
-    for label, (x, y) in measured.items():
+    check_labels("predicted", predicted, "measured", measured)
+    x_rule, rule = (check_scale(name, scale) for name, scale in (("xscale", xscale), ("yscale", yscale)))
+    points = pairs_of("measured", measured, x_rule=x_rule, rule=rule)
+    predicted = pairs_of("predicted", predicted, x_rule=x_rule, rule=rule, runs=False) if predicted else {}
+    if mark not in ("", *Line2D.markers):
+        raise ValueError(f"mark must be the name of one of Matplotlib's markers, such as 'o', got {mark!r}.")
+    ax = axes_for(ax)
+    for label, (x, y) in points.items():
         look: dict[str, Any] = {"marker": mark, "linestyle": ""} if mark else {"lw": 4, "alpha": 0.55}
         draw_mean_and_range(ax, x, y, label=label, **look)
         if label in predicted:
-            ax.plot(
-                *(np.asarray(part, dtype=float) for part in predicted[label]), color=BLACK, ls="--", lw=1.2
-            )
+            ax.plot(*predicted[label], color=BLACK, ls="--", lw=1.2)
     if predicted:
         ax.plot([], [], color=BLACK, ls="--", lw=1.2, label="predicted")
     ax.set(xlabel=xlabel, ylabel=ylabel, xscale=xscale, yscale=yscale)
@@ -86,16 +97,19 @@ def plot_expected_scores(
 
     Args:
         reports: probabilities reported, [points], increasing.
-        scores: rule -> expected score [points]; the lowest is the best. A flat minimum is a broad band.
+        scores: rule -> expected score [points]; the lowest is the best. A flat minimum is a broad band, and one that is
+            not finite leaves a gap.
         truth: the true probability, a dashed line: where a proper rule has its minimum.
         ax: where to draw; None makes a new figure.
+    Raises: ValueError: if a probability lies outside [0, 1], or a rule has not one score per report.
     """
-    ax = new_axes() if ax is None else ax
-    q = np.asarray(reports, dtype=float)
-    for name, values in scores.items():
-        score = np.asarray(values, dtype=float)
+    q = line_of("reports", reports, rule="in [0, 1]")
+    curves = curves_of("scores", scores, ("reports", q.size), gaps=True)
+    check_numbers("in [0, 1]", truth=truth)
+    ax = axes_for(ax)
+    for name, score in curves.items():
         (line,) = ax.plot(q, score, label=name)
-        lowest = np.flatnonzero(np.isclose(score, score.min(), rtol=0, atol=1e-12))
+        lowest = np.flatnonzero(np.isclose(score, np.nanmin(score), rtol=0, atol=1e-12))
         look = {"marker": "o", "ms": 9, "mec": "white"} if len(lowest) == 1 else {"lw": 7, "alpha": 0.35}
         ax.plot(q[lowest], score[lowest], color=line.get_color(), zorder=4, **look)
     ax.axvline(truth, color=GREY, ls="--", lw=1.2)
@@ -121,11 +135,18 @@ def plot_reliability(
         counts: examples of each bin.
         title: whose predictions they are.
         ax: where to draw; None makes a new figure.
+    Raises: ValueError: if the bins differ in number, all are empty, or one with examples has no share in [0, 1].
     """
-    ax = new_axes(figsize=(4.4, 4.4)) if ax is None else ax
-    conf, acc, n = (np.asarray(part, dtype=float) for part in (confidence, accuracy, counts))
-    full = n > 0
-    conf, acc, n = conf[full], acc[full], n[full]
+    n = numbers("counts", counts, None, rule=">= 0")
+    full, side = n > 0, ("counts", n.size)
+    if not full.any():
+        raise ValueError("counts are all 0: there is nothing to draw.")
+    conf = numbers("confidence", confidence, side, rule="in [0, 1]", gaps=True)[full]
+    acc = numbers("accuracy", accuracy, side, rule="in [0, 1]", gaps=True)[full]
+    if missing := int((np.isnan(conf) | np.isnan(acc)).sum()):
+        raise ValueError(f"confidence and accuracy are NaN in {missing} bins that have examples by counts.")
+    n = n[full]
+    ax = axes_for(ax, figsize=(4.4, 4.4))
     ax.plot([0, 1], [0, 1], color=GREY, ls="--", lw=1.2)
     ax.vlines(conf, conf, acc, color=VERMILION, lw=2)
     ax.scatter(conf, acc, s=20 + 380 * n / n.max(), color=BLUE, alpha=0.75, edgecolor="white", zorder=3)
@@ -154,11 +175,15 @@ def plot_accuracy_calibration(
         half_widths: tool -> half of the 95 % intervals of the two means.
         floor: the error that a calibrated network would have by chance, a dashed line.
         ax: where to draw; None makes a new figure.
-    Raises: ValueError: if the two mappings do not name the same tools.
+    Raises: ValueError: if the mappings do not name the same tools, or a number is no percentage.
     """
-    if list(accuracy) != list(error):
-        raise ValueError(f"accuracy and error need the same tools, got {list(accuracy)} and {list(error)}.")
-    ax = new_axes() if ax is None else ax
+    check_labels("error", error, "accuracy", accuracy, every=True)
+    check_labels("half_widths", accuracy, "accuracy", half_widths)
+    for name, seeds in curves_of("accuracy", accuracy, None, rule="in [0, 100]").items():
+        numbers(f"error[{name!r}]", error[name], ("accuracy", seeds.size), rule="in [0, 100]")
+    curves_of("half_widths", half_widths, 2, rule=">= 0")
+    check_numbers(">= 0", floor=floor)
+    ax = axes_for(ax)
     for name, values in accuracy.items():
         color, mark = METHOD_COLORS.get(name, GREY), TOOL_MARKS.get(name, "o")
         x, y = half_widths[name]
@@ -185,13 +210,22 @@ def plot_early_stopping(
 
     Args:
         losses: one per epoch.
-        stops: rule -> (best, last), counted from 0.
+        stops: rule -> (best, last), counted from 0; four at most.
         expected: the losses without their noise, a dashed line.
         ax: where to draw; None makes a new figure.
+    Raises: ValueError: if a rule keeps or ends at an epoch that is none, or a loss is not finite.
     """
-    ax = new_axes() if ax is None else ax
-    record = np.asarray(losses, dtype=float)
+    record = numbers("losses", losses, None)
     epochs = np.arange(1, len(record) + 1)
+    for rule, (best, last) in stops.items():
+        if not 0 <= best <= last < len(record):
+            raise ValueError(
+                f"stops[{rule!r}] needs 0 <= best <= last < {len(record)} losses, got {best}, {last}."
+            )
+    check_most("stops", stops, 4)
+    if expected is not None:
+        numbers("expected", expected, ("losses", len(record)))
+    ax = axes_for(ax)
     ax.plot(epochs, record, color=GREY, marker=".", lw=1.2, label="validation loss")
     if expected is not None:
         ax.plot(
@@ -217,10 +251,9 @@ def plot_mixed_images(
         axes: one per image; None makes a new figure.
     Raises: ValueError: if there is not one title per image.
     """
-    pictures = np.asarray(images, dtype=float)
-    if len(pictures) != len(titles):
-        raise ValueError(f"each image needs a title, got {len(pictures)} images and {len(titles)} titles.")
-    grid = new_grid(1, len(titles), figsize=(1.9 * len(titles), 2.6)) if axes is None else list(axes)
+    pictures = numbers("images", images, None, None, None)
+    check_length("titles", titles, len(pictures), "images")
+    grid = grid_for(axes, 1, len(titles), of="images and titles", figsize=(1.9 * len(titles), 2.6))
     for ax, picture, title in zip(grid, pictures, titles, strict=True):
         ax.imshow(picture, cmap="gray_r", vmin=pictures.min(), vmax=pictures.max())
         ax.set(xticks=[], yticks=[])

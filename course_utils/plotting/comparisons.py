@@ -6,7 +6,16 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import ArrayLike
 
-from course_utils.plotting._base import BLACK, BLUE, GREY, SKY, VERMILION, new_axes, new_grid, styled
+from course_utils.plotting._base import BLACK, BLUE, GREY, SKY, VERMILION, axes_for, grid_for, styled
+from course_utils.plotting._records import (
+    check_filled,
+    check_most,
+    check_numbers,
+    curves_of,
+    line_of,
+    list_of,
+    numbers,
+)
 
 _MARKERS = ("o", "D", "s", "^")
 _BINS = 41  # odd, so that the middle bin is centred on zero
@@ -32,14 +41,21 @@ def plot_intervals(
         xlabel: what the values are, with their unit.
         reference: a value to compare with, drawn as a dashed line.
         ax: where to draw; None makes a new figure, which grows with the number of rows.
-    Raises: ValueError: if a method has no half width.
+    Raises: ValueError: if a method has no half width, or a value is not finite.
     """
+    check_filled("series", series)
+    for label, group in series.items():
+        curves_of(f"series[{label!r}]", group, None)
+        if missing := sorted(set(group) - set(half_widths.get(label, {}))):
+            raise ValueError(
+                f"every method of {label!r} in series needs half_widths, missing: {', '.join(missing)}."
+            )
+        curves_of(f"half_widths[{label!r}]", half_widths[label], rule=">= 0")
+    check_numbers("finite", reference=reference)
     names = list(dict.fromkeys(name for group in series.values() for name in group))
-    ax = new_axes(figsize=(8, 0.34 * len(names) + 1.2)) if ax is None else ax
+    ax = axes_for(ax, figsize=(8, 0.34 * len(names) + 1.2))
     shifts = np.linspace(-_SPREAD / 2, _SPREAD / 2, len(series)) if len(series) > 1 else np.zeros(1)
     for number, (label, group) in enumerate(series.items()):
-        if missing := sorted(set(group) - set(half_widths.get(label, {}))):
-            raise ValueError(f"every method of {label!r} needs a half width, missing: {', '.join(missing)}.")
         color, marker = f"C{number}", _MARKERS[number % len(_MARKERS)]
         counts = {len(values) for values in group.values()}
         entry = f"{label} (n = {counts.pop()})" if len(counts) == 1 else label
@@ -78,16 +94,14 @@ def plot_before_after(
         axes: one Axes per panel; None makes a new figure.
     Raises: ValueError: if there is no panel, or a panel has a value that is not finite.
     """
-    if not panels:
-        raise ValueError("panels is empty: there is nothing to draw.")
+    check_filled("panels", panels)
+    check_numbers("from 1 to 50", columns=columns)
+    pairs = {title: list_of(f"panels[{title!r}]", pair) for title, pair in panels.items()}
     rows = -(-len(panels) // columns)
     size = (2.7 * columns, 1.75 * rows + 0.3)
-    grid = new_grid(rows, columns, figsize=size) if axes is None else list(axes)
-    for ax, (title, pair) in zip(grid, panels.items(), strict=False):
-        before, after = (np.asarray(values, dtype=float).ravel() for values in pair)
-        if not (np.isfinite(before).all() and np.isfinite(after).all()):
-            raise ValueError(f"the values of {title!r} are not all finite: leave a run that diverged out.")
-        _draw_before_after(ax, before, after)
+    grid = grid_for(axes, rows, columns, of="panels", least=len(panels), figsize=size)
+    for ax, (title, pair) in zip(grid, pairs.items(), strict=False):
+        _draw_before_after(ax, *(values.ravel() for values in pair))
         ax.set_title(title, fontsize=11)
     for ax in grid[len(panels) :]:
         ax.set_visible(False)
@@ -128,13 +142,21 @@ def plot_spread(
 
     Args:
         values: [N] measurements.
-        predicted: label -> (mean, standard deviation) of a normal distribution.
+        predicted: label -> (mean, standard deviation > 0) of a normal distribution; one to three.
         xlabel: what was measured, with its unit.
-        bins: number of bins, or their edges, which suits values that come in steps.
+        bins: number of bins, 1 to 1000, or their edges, which suits values that come in steps.
         ax: where to draw; None makes a new figure.
+    Raises: ValueError: if a value is not finite, lies beyond the edges, or a deviation is not positive.
     """
-    ax = new_axes() if ax is None else ax
-    values = np.asarray(values, dtype=float)
+    values = numbers("values", values, None)
+    check_most("predicted", predicted, len(_PREDICTIONS))
+    for name, moments in curves_of("predicted", predicted, 2).items():
+        check_numbers("> 0", **{f"deviation of predicted[{name!r}]": moments[1]})
+    if isinstance(bins, int | np.integer):
+        check_numbers("from 1 to 1000", bins=bins)
+    elif not ((edges := line_of("bins", bins))[0] <= values.min() and values.max() <= edges[-1]):
+        raise ValueError(f"bins from {edges[0]:g} to {edges[-1]:g} do not hold all of values.")
+    ax = axes_for(ax)
     heights, edges = np.histogram(values, bins, density=True)
     ax.stairs(heights, edges, fill=True, color=BLUE, alpha=0.45, label=f"measured (n = {len(values):,})")
     reach = max(4 * max(sd for _, sd in predicted.values()), float(np.ptp(edges)) / 2)
@@ -165,8 +187,12 @@ def plot_seed_and_image_intervals(
         seed_half_width: half of the 95 % interval of the mean over seeds.
         xlabel: what is drawn, with its unit.
         ax: where to draw; None makes a new figure.
+    Raises: ValueError: if an accuracy is not finite, or a half width is missing or negative.
     """
-    ax = new_axes() if ax is None else ax
+    num_seeds = numbers("accuracies", accuracies, None).size
+    numbers("image_half_widths", image_half_widths, ("accuracies", num_seeds), rule=">= 0")
+    check_numbers(">= 0", seed_half_width=seed_half_width)
+    ax = axes_for(ax)
     rows, mean = np.arange(len(accuracies)), float(np.mean(accuracies))
     ax.axvspan(mean - seed_half_width, mean + seed_half_width, color=BLUE, alpha=0.15, lw=0)
     ax.errorbar(accuracies, rows, xerr=image_half_widths, fmt="o", color=GREY, ecolor=GREY, capsize=3,

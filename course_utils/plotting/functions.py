@@ -14,9 +14,18 @@ from course_utils.plotting._base import (
     GREY,
     METHOD_COLORS,
     VERMILION,
+    axes_for,
     draw_mean_and_range,
-    new_axes,
     styled,
+)
+from course_utils.plotting._records import (
+    check_interval,
+    check_labels,
+    check_numbers,
+    curves_of,
+    line_of,
+    numbers,
+    pairs_of,
 )
 
 
@@ -34,22 +43,23 @@ def plot_approximations(
     """Draw a function of one variable as a broad grey line, and what approximates it on top.
 
     Args:
-        x: positions [points].
+        x: positions [points], increasing.
         target: f at these positions.
         approximations: label -> [points], or [seeds, points]: mean over seeds with their range as a band.
         knots: places where an approximation may bend or jump, as small marks on the horizontal axis.
         promised: the interval on which something is promised; everything outside of it is shaded.
         target_name: of the grey line, for the legend.
         ax: where to draw; None makes a new figure.
-    Raises: ValueError: if an approximation has not one value per position.
+    Raises: ValueError: if an approximation has not one finite value per position, or the positions do not increase.
     """
-    where = np.asarray(x, dtype=float)
-    for name, values in approximations.items():
-        if np.atleast_2d(np.asarray(values)).shape[-1] != len(where):
-            raise ValueError(
-                f"{name!r} has {np.atleast_2d(np.asarray(values)).shape[-1]} values for {len(where)} positions."
-            )
-    ax = new_axes() if ax is None else ax
+    where = line_of("x", x)
+    numbers("target", target, ("x", len(where)))
+    curves_of("approximations", approximations, None, ("x", len(where)))
+    if knots is not None:
+        numbers("knots", knots, None)
+    if promised is not None:
+        check_interval("promised", promised)
+    ax = axes_for(ax)
     ax.plot(where, np.asarray(target, dtype=float), color=GREY, lw=5, alpha=0.45, label=target_name)
     for name, values in approximations.items():
         draw_mean_and_range(ax, where, values, label=name, lw=1.6, **_color(name))
@@ -78,13 +88,16 @@ def plot_scaling(
     """Draw a quantity against a size on two logarithmic axes, where a power law is a straight line.
 
     Args:
-        series: label -> (sizes, values): values are [sizes], or [seeds, sizes] with mean and range.
-        predicted: label -> (sizes, values) of a formula, thin and dashed.
+        series: label -> (sizes, values), all positive: values are [sizes], or [seeds, sizes] with mean and range.
+        predicted: label -> (sizes, values) of a formula, all positive, thin and dashed.
         xlabel: what the size is.
         ylabel: what the values are, with their unit.
         ax: where to draw; None makes a new figure.
+    Raises: ValueError: if a size or a value is not positive, or there are not as many of one as of the other.
     """
-    ax = new_axes() if ax is None else ax
+    pairs_of("series", series, x_rule="> 0", rule="> 0")
+    pairs_of("predicted", predicted or None, x_rule="> 0", rule="> 0", runs=False)
+    ax = axes_for(ax)
     for marker, (name, (sizes, values)) in zip(itertools.cycle("osD^vP"), series.items(), strict=False):
         draw_mean_and_range(ax, sizes, values, label=name, marker=marker, **_color(name))
     for dashes, (name, (sizes, values)) in zip(
@@ -115,11 +128,15 @@ def plot_runs(
         ylabel: what the results are, with their unit.
         log: whether the vertical axis is logarithmic.
         ax: where to draw; None makes a new figure.
-    Raises: ValueError: if an interval belongs to no group.
+    Raises: ValueError: if an interval belongs to no group or does not ascend, or the axis cannot show a number.
     """
-    if strangers := (intervals or {}).keys() - results.keys():
-        raise ValueError(f"{sorted(strangers)} belong to no group of runs; known: {sorted(results)}.")
-    ax = new_axes() if ax is None else ax
+    rule = "> 0" if log else "finite"
+    curves_of("results", results, None, rule=rule)
+    check_labels("intervals", intervals, "results", results)
+    for name, ends in (intervals or {}).items():
+        check_interval(f"intervals[{name!r}]", ends, rule=rule)
+    curves_of("references", references or None, rule=rule)
+    ax = axes_for(ax)
     for column, (name, values) in enumerate(results.items()):
         color = _color(name).get("color", BLUE)
         marker = "o" if len(values) > 1 else "D"
@@ -155,8 +172,12 @@ def plot_missing(
         missing: component -> [seeds, times]; 1 before anything is learnt, 0 when all of it is.
         level: the share that counts as half-way, drawn as a dashed line.
         ax: where to draw; None makes a new figure.
+    Raises: ValueError: if a step is not positive, or a component has not one finite share per step.
     """
-    ax = new_axes() if ax is None else ax
+    times = ("steps", numbers("steps", steps, None, rule="> 0").size)
+    curves_of("missing", missing, None, times)
+    check_numbers("finite", level=level)
+    ax = axes_for(ax)
     for name, shares in missing.items():
         draw_mean_and_range(ax, steps, shares, label=name)
     ax.axhline(level, color=BLACK, linestyle="--", lw=1.0)
@@ -177,9 +198,11 @@ def plot_pieces(
         heights: the function there.
         ylabel: what the function is.
         ax: where to draw; None makes a new figure.
+    Raises: ValueError: if the knots do not ascend, or there is not one finite height for each.
     """
-    ax = new_axes() if ax is None else ax
-    x, y = np.asarray(knots, dtype=float), np.asarray(heights, dtype=float)
+    x = line_of("knots", knots)
+    y = numbers("heights", heights, ("knots", x.size))
+    ax = axes_for(ax)
     for piece in range(len(x) - 1):
         style, color = ("-", BLUE) if y[piece + 1] >= y[piece] else ("--", VERMILION)
         ax.plot(x[piece : piece + 2], y[piece : piece + 2], style, color=color)
@@ -201,16 +224,19 @@ def plot_patterns(
     """Draw which hidden units are on (dark) and which are off (light), one row per unit.
 
     Args:
-        patterns: booleans [units, columns].
+        patterns: booleans [units, columns], or their share in [0, 1].
         extent: where the first column begins and the last one ends; None numbers the columns.
         borders: label -> where its group of columns ends; a line is drawn there and the label below the group.
         xlabel: what the columns are.
         ylabel: what the rows are.
         ax: where to draw; None makes a new figure.
+    Raises: ValueError: if a pattern is neither on nor off, or the extent or the borders do not increase.
     """
-    ax = new_axes() if ax is None else ax
-    on = np.asarray(patterns, dtype=float)
-    low, high = extent or (0.0, float(on.shape[1]))
+    on = numbers("patterns", patterns, None, None, rule="in [0, 1]")
+    low, high = line_of("extent", extent or (0.0, float(on.shape[1])))
+    if borders:
+        line_of("borders", [low, *borders.values()])
+    ax = axes_for(ax)
     ax.imshow(on, aspect="auto", cmap="Blues", vmin=-0.1, vmax=1.25, interpolation="nearest",
               extent=(low, high, len(on) + 0.5, 0.5))  # fmt: skip
     ax.grid(visible=False)

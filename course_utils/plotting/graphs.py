@@ -7,7 +7,15 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from course_utils.plotting._base import BLUE, GREEN, GREY, ORANGE, SKY, VERMILION, new_axes, styled
+from course_utils.plotting._base import BLUE, GREEN, GREY, ORANGE, SKY, VERMILION, axes_for, styled
+from course_utils.plotting._records import (
+    check_filled,
+    check_labels,
+    check_most,
+    check_numbers,
+    curves_of,
+    numbers,
+)
 
 # Faces are pale so that black text stays legible on them; a red edge marks what the backward pass needs.
 _FACES = {"input": "#E5E5E5", "parameter": "#CFE6F5", "intermediate": "#FFFFFF", "output": "#D5EDE4"}
@@ -26,12 +34,21 @@ def plot_computation_graph(graph: Any, *, ax: Axes | None = None) -> Axes:
         graph: from `course_utils.autodiff.graph`: nodes with kind, label and, for variables, shape, role and stored.
         ax: where to draw; None makes a new figure that grows with the graph.
     Returns: the Axes. The shape of a value stands under its square; a number has none.
+    Raises: TypeError, ValueError: if the graph is of another kind, or a node lacks what is drawn of it.
     """
     positions, routes = layered_layout(graph)
+    for node, data in graph.nodes(data=True):
+        wanted = {"kind", "label"} | (
+            {"shape", "role", "stored"} if data.get("kind") == "variable" else set()
+        )
+        if wanted - data.keys() or data.get("role", "input") not in _FACES:
+            raise ValueError(
+                f"node {node!r} of graph needs {sorted(wanted)} and a role among {list(_FACES)}, got {dict(data)}; "
+                "take the graph from course_utils.autodiff.graph."
+            )
     rows = [y for _, y in positions.values()]
     columns, height = 1 + max(x for x, _ in positions.values()), 1 + max(rows) - min(rows)
-    if ax is None:
-        ax = new_axes(figsize=(max(5.0, 0.95 * columns), max(2.4, 0.9 * height)))
+    ax = axes_for(ax, figsize=(max(5.0, 0.95 * columns), max(2.4, 0.9 * height)))
     for route in routes:
         _draw_edge(ax, route)
     for node, data in graph.nodes(data=True):
@@ -49,8 +66,10 @@ def layered_layout(graph: Any) -> tuple[dict[Any, Point], list[list[Point]]]:
     Columns: an operator's result stands right of the operator, a leaf directly left of its first use. A long edge gets
     a place in every column it crosses, so that it runs around other nodes and not through them. Rows: each place moves
     to the mean row of its neighbours, keeping its distance in the column; repeated a fixed number of times.
+    Raises: TypeError: if it is no networkx.DiGraph. ValueError: if it has no node or a cycle.
     Source: the three steps of Sugiyama, Tagawa and Toda 1981 (IEEE Trans. Syst. Man Cybern. 11(2), p. 109-125).
     """
+    _check_graph(graph)
     column = _columns(graph)
     chains = [[tail, *((tail, head, c) for c in range(column[tail] + 1, column[head])), head]
               for tail, head in graph.edges]  # fmt: skip
@@ -68,6 +87,19 @@ def layered_layout(graph: Any) -> tuple[dict[Any, Point], list[list[Point]]]:
             _relax(members[c], neighbours, row, graph)
     points = {p: (float(c), -row[p]) for c, places in members.items() for p in places}
     return {node: points[node] for node in graph}, [[points[place] for place in chain] for chain in chains]
+
+
+def _check_graph(graph: Any) -> None:
+    import networkx as nx
+
+    if not isinstance(graph, nx.DiGraph):
+        raise TypeError(
+            f"graph must be a networkx.DiGraph, as course_utils.autodiff.graph makes it, got {graph!r:.80}."
+        )
+    if not len(graph) or not nx.is_directed_acyclic_graph(graph):
+        raise ValueError(
+            f"graph must have a node and no cycle, got {len(graph)} nodes and {len(graph.edges)} edges."
+        )
 
 
 def _columns(graph: Any) -> dict[Any, int]:
@@ -138,14 +170,21 @@ def plot_memory(
     """Draw one stacked bar per entry, in MiB.
 
     Args:
-        bytes_by_bar: {bar: {part: bytes}}; the parts in the same order in every bar.
-        predicted: {bar: total bytes} drawn as a black line across the bar.
+        bytes_by_bar: {bar: {part: bytes >= 0}}; the parts in the same order in every bar, five at most.
+        predicted: {bar: total bytes >= 0} drawn as a black line across the bar, one for each.
         ax: where to draw; None makes a new figure.
+    Raises: ValueError: if there are more parts than colours, an amount is negative, or a bar has no prediction.
     """
-    ax = new_axes() if ax is None else ax
     bars = list(bytes_by_bar)
     bottom = [0.0] * len(bars)
     parts = list(dict.fromkeys(part for values in bytes_by_bar.values() for part in values))
+    check_filled("bytes_by_bar", parts)
+    check_most("parts of bytes_by_bar", parts, 5)
+    for bar, values in bytes_by_bar.items():
+        curves_of(f"bytes_by_bar[{bar!r}]", values, rule=">= 0")
+    check_labels("predicted", predicted, "bytes_by_bar", bars, every=predicted is not None)
+    curves_of("predicted", predicted or None, rule=">= 0")
+    ax = axes_for(ax)
     for part, color in zip(parts, [BLUE, ORANGE, SKY, GREEN, GREY], strict=False):
         heights = [bytes_by_bar[bar].get(part, 0) / _MEBIBYTE for bar in bars]
         ax.bar(range(len(bars)), heights, 0.6, bottom, label=part, color=color)
@@ -174,12 +213,21 @@ def plot_step_error(
 
     Args:
         steps: h > 0.
-        errors: {method: one absolute error per step}.
-        predicted: {label: one value per step}, drawn dashed; clipped to the range of the errors.
+        errors: {method: one absolute error per step}, three methods at most; a 0 leaves a gap.
+        predicted: {label: one value > 0 per step}, drawn dashed, six at most; clipped to the range of the errors.
         best: the step where truncation and rounding are predicted to balance, a vertical line.
         ax: where to draw; None makes a new figure.
+    Raises: ValueError: if a step or a prediction is not positive, an error negative, or all errors are 0.
     """
-    ax = new_axes(figsize=(9.5, 4.4)) if ax is None else ax
+    side = ("steps", numbers("steps", steps, None, rule="> 0").size)
+    check_most("errors", errors, 3)
+    if not any((values > 0).any() for values in curves_of("errors", errors, side, rule=">= 0").values()):
+        raise ValueError("errors are all 0: there is nothing to draw on a logarithmic axis.")
+    if predicted:
+        check_most("predicted", predicted, 6)
+        curves_of("predicted", predicted, side, rule="> 0")
+    check_numbers("> 0", best=best)
+    ax = axes_for(ax, figsize=(9.5, 4.4))
     for (label, values), color, marker in zip(errors.items(), [BLUE, ORANGE, GREEN], "os^", strict=False):
         ax.loglog(steps, values, marker, color=color, markersize=5, markerfacecolor="none", label=label)
     for (label, values), style in zip((predicted or {}).items(), ["--", ":", "-."] * 2, strict=False):

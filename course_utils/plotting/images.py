@@ -8,7 +8,14 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 
-from course_utils.plotting._base import BLACK, BLUE, GREY, METHOD_COLORS, ORANGE, VERMILION, new_axes, styled
+from course_utils.plotting._base import BLACK, BLUE, GREY, METHOD_COLORS, ORANGE, VERMILION, axes_for, styled
+from course_utils.plotting._records import (
+    check_length,
+    check_most,
+    check_numbers,
+    curves_of,
+    numbers,
+)
 
 _BEFORE_AFTER = (GREY, BLUE, VERMILION, ORANGE)  # of groups of bars, in the order in which they are given
 _GAP = 0.12  # between two images of a grid, in image widths
@@ -27,21 +34,21 @@ def plot_image_grid(
     """Draw grey images in rows, dark on white, with a few words above each.
 
     Args:
-        images: [N, H, W]; 0 is drawn white and the largest value of all black.
+        images: [N, H, W], >= 0; 0 is drawn white and the largest value of all black.
         titles: one for each image; two lines fit.
-        columns: images in a row.
+        columns: images in a row, 1 to 50.
         wrong: marks the images whose title is drawn in red and with a frame; None marks none.
         ax: where to draw; None makes a new figure of the right height.
-    Raises: ValueError: if there is not one title for each image.
+    Raises: ValueError: if there is not one title, or not one mark, for each image, or a value is not finite.
     """
-    images = np.asarray(images, dtype=float)
-    if len(images) != len(titles):
-        raise ValueError(f"A grid needs one title for each image, got {len(images)} and {len(titles)}.")
+    images = numbers("images", images, None, None, None, rule=">= 0")
+    check_length("titles", titles, len(images), "images")
+    check_length("wrong", titles if wrong is None else wrong, len(images), "images")
+    check_numbers("from 1 to 50", columns=columns)
     lines = 1 + max(title.count("\n") for title in titles)
     width, height = 1 + _GAP, 1 + _GAP + lines * _TITLE
     rows = -(-len(images) // columns)
-    if ax is None:
-        ax = new_axes(figsize=(11, 11 * rows * height / (columns * width)))
+    ax = axes_for(ax, figsize=(11, 11 * rows * height / (columns * width)))
     for k, (image, title) in enumerate(zip(images, titles, strict=True)):
         left, top = (k % columns) * width, (k // columns) * height
         extent = (left, left + 1, top + height - _GAP, top + height - _GAP - 1)
@@ -71,13 +78,17 @@ def plot_image(
         image: [H, W], or [H, W, 3] in colour with values in [0, 1]: the channel comes last.
         label: what a value is, with its unit, written along the scale.
         centre: a value that is special, 0 for instance: drawn white between blue (below) and red (above). None takes
-            a grey scale, dark for large values.
+            a grey scale from 0, dark for large values, none of them negative.
         title: above the image.
         ax: where to draw; None makes a new figure.
+    Raises: ValueError: if a value is not finite, has no colour on the scale, or lies outside [0, 1] in colour.
     """
-    ax = new_axes(figsize=(4.6, 4.2)) if ax is None else ax
-    image = np.asarray(image, dtype=float)
-    if image.ndim == 3:
+    in_colour = np.ndim(image) == 3
+    rule = "in [0, 1]" if in_colour else ">= 0" if centre is None else "finite"
+    image = numbers("image", image, *((None, None, 3) if in_colour else (None, None)), rule=rule)
+    check_numbers("finite", centre=centre)
+    ax = axes_for(ax, figsize=(4.6, 4.2))
+    if in_colour:
         ax.imshow(image)
     else:
         reach = float(np.abs(image - (centre or 0.0)).max())
@@ -104,14 +115,22 @@ def plot_class_scores(
     """Draw one number for each class as bars, one group of bars for each network.
 
     Args:
-        scores: label -> [classes], logits or probabilities.
+        scores: label -> [classes], logits or probabilities; four at most.
         classes: names, written beside the bars from the top.
         xlabel: what the numbers are.
         true_class: index of the class whose name is set in bold.
         reference: a value that all classes would have if the network knew nothing, drawn as a dashed line.
         ax: where to draw; None makes a new figure.
+    Raises: ValueError: if a class has no finite score, there are more labels than colours, or no class is the true one.
     """
-    ax = new_axes() if ax is None else ax
+    curves_of("scores", scores, ("classes", len(classes)))
+    check_most("scores", scores, len(_BEFORE_AFTER))
+    check_numbers("finite", reference=reference)
+    if true_class is not None and not 0 <= true_class < len(classes):
+        raise ValueError(
+            f"true_class must be from 0 to {len(classes) - 1}, an index of classes, got {true_class}."
+        )
+    ax = axes_for(ax)
     rows = np.arange(len(classes))
     height = 0.8 / len(scores)
     for k, (label, values) in enumerate(scores.items()):
@@ -142,14 +161,11 @@ def plot_confusion(
         classes: names of both.
         title: above the table.
         ax: where to draw; None makes a new figure.
-    Raises: ValueError: if `counts` is not square with one row for each class.
+    Raises: ValueError: if `counts` is not square with one row for each class, or holds what is no count.
     """
-    counts = np.asarray(counts, dtype=int)
-    if counts.shape != (len(classes), len(classes)):
-        raise ValueError(
-            f"counts needs shape ({len(classes)}, {len(classes)}), one row a class; got {counts.shape}."
-        )
-    ax = new_axes(figsize=(7, 6)) if ax is None else ax
+    side = ("classes", len(classes))
+    counts = numbers("counts", counts, side, side, rule="whole and >= 0").astype(int)
+    ax = axes_for(ax, figsize=(7, 6))
     mistakes = np.where(np.eye(len(classes), dtype=bool), 0, counts)
     top = max(int(mistakes.max()), 1)
     ax.imshow(mistakes, cmap="Oranges", vmin=0, vmax=1.6 * top)  # pale enough for black digits
@@ -182,28 +198,36 @@ def plot_epochs(
     Args:
         running: label -> [epochs] or [seeds, epochs], means over an epoch: level lines as long as the epoch, with the
             range of the seeds as a band.
-        at_end: label -> [epochs] or [seeds, epochs], measured after each epoch: marks at its end, with the range.
+        at_end: label -> [epochs] or [seeds, epochs], measured after each epoch: marks at its end, with the range; three
+            at most. Numbers that are not finite leave a gap.
         steps: [epochs * steps an epoch], the value of every step: grey dots.
         final: label -> (value, half of its 95 % interval), drawn after the last epoch.
         ylabel: what is drawn, with its unit.
         ax: where to draw; None makes a new figure.
+    Raises: ValueError: if a number is not finite, or there are more marks than looks, or more than epochs.
     """
-    ax = new_axes() if ax is None else ax
-    num_epochs = max(np.atleast_2d(np.asarray(values, dtype=float)).shape[1] for values in running.values())
+    means_of = curves_of("running", running, None, None)
+    num_epochs = max(values.shape[1] for values in means_of.values())
+    ends_of = curves_of("at_end", at_end, None, None, gaps=True) if at_end else {}
+    check_most("at_end", ends_of, 3)
+    if longest := [label for label, ends in ends_of.items() if ends.shape[1] > num_epochs]:
+        raise ValueError(f"at_end[{longest[0]!r}] has more than the {num_epochs} epochs of running.")
+    for label, (_, half_width) in curves_of("final", final or None, 2).items():
+        check_numbers(">= 0", **{f"half width of final[{label!r}]": half_width})
+    ax = axes_for(ax)
     if steps is not None:
-        values = np.asarray(steps, dtype=float)
+        values = numbers("steps", steps, None)
         time = (np.arange(len(values)) + 0.5) * num_epochs / len(values)
         ax.plot(time, values, ".", color=GREY, ms=4, alpha=0.6, label="one batch", zorder=1)
-    for k, (label, means) in enumerate(running.items()):
-        runs, color = np.atleast_2d(np.asarray(means, dtype=float)), (BLUE, ORANGE)[k % 2]
+    for k, (label, runs) in enumerate(means_of.items()):
+        color = (BLUE, ORANGE)[k % 2]
         for epoch, values in enumerate(runs.T):
             span = [epoch, epoch + 1]
             ax.plot(span, [values.mean()] * 2, color=color, lw=2.6, label=label if epoch == 0 else None)
             ax.fill_between(span, values.min(), values.max(), color=color, alpha=0.2, lw=0)
-    for (label, ends), (color, marker) in zip(
-        (at_end or {}).items(), ((VERMILION, "o"), (BLACK, "s"), (METHOD_COLORS["Adam"], "^")), strict=False
+    for (label, runs), (color, marker) in zip(
+        ends_of.items(), ((VERMILION, "o"), (BLACK, "s"), (METHOD_COLORS["Adam"], "^")), strict=False
     ):
-        runs = np.atleast_2d(np.asarray(ends, dtype=float))
         middle = runs.mean(axis=0)
         reach = np.stack([middle - runs.min(axis=0), runs.max(axis=0) - middle])
         ax.errorbar(range(1, runs.shape[1] + 1), middle, yerr=reach if len(runs) > 1 else None, fmt=marker, color=color,

@@ -11,10 +11,20 @@ from course_utils.plotting._base import (
     BLACK,
     GREY,
     SKY,
+    axes_for,
     draw_mean_and_range,
-    new_axes,
-    new_grid,
+    grid_for,
     styled,
+)
+from course_utils.plotting._records import (
+    check_filled,
+    check_labels,
+    check_length,
+    check_numbers,
+    curves_of,
+    line_of,
+    list_of,
+    numbers,
 )
 
 _MANY_LAYERS = 12
@@ -42,15 +52,19 @@ def plot_layer_profiles(
         xlabel: what is counted along the layers.
         log_x: draw the layers on a logarithmic axis as well: a power law is then a straight line.
         ax: where to draw; None makes a new figure.
-    Raises: ValueError: if a prediction has another number of layers than its measurement.
+    Raises: ValueError: if a prediction has another number of layers than its measurement, or a number is not positive.
     """
-    ax = new_axes() if ax is None else ax
-    for label, values in measured.items():
-        runs = np.atleast_2d(np.asarray(values, dtype=float))
+    curves = curves_of("measured", measured, None, None, rule="> 0")
+    check_labels("predicted", predicted, "measured", measured)
+    for label, values in (predicted or {}).items():
+        numbers(f"predicted[{label!r}]", values, (f"measured[{label!r}]", curves[label].shape[1]), rule="> 0")
+    check_numbers("> 0", target=target)
+    ax = axes_for(ax)
+    for label, runs in curves.items():
         layers = np.arange(1, runs.shape[1] + 1)
         draw_mean_and_range(ax, layers, runs, label=label)
         if predicted is not None and label in predicted:
-            _draw_prediction(ax, layers, np.asarray(predicted[label], dtype=float), label)
+            ax.plot(layers, np.asarray(predicted[label]), zorder=3, **_prediction_look(layers.size))
     if predicted:
         ax.plot([], [], label="predicted", **_prediction_look(layers.size))
     if target is not None:
@@ -60,14 +74,6 @@ def plot_layer_profiles(
         ax.set_xticks(layers)
     ax.legend(fontsize=9)
     return ax
-
-
-def _draw_prediction(ax: Axes, layers: NDArray[np.int_], values: NDArray[np.float64], label: str) -> None:
-    if values.shape != layers.shape:
-        raise ValueError(
-            f"the prediction of {label!r} needs one number per layer, {layers.size}, got shape {values.shape}."
-        )
-    ax.plot(layers, values, zorder=3, **_prediction_look(layers.size))
 
 
 def _prediction_look(num_layers: int) -> dict[str, Any]:
@@ -94,24 +100,28 @@ def plot_layer_distributions(
     Args:
         rows: label of the row -> one array per layer, any shape.
         columns: title of each layer.
-        predicted_std: label of `rows` -> standard deviation of each layer's predicted normal density, a black line.
+        predicted_std: label of `rows` -> standard deviation >= 0 of each layer's predicted normal density, black.
         xlabel: what is counted, with its unit.
         axes: rows x columns Axes, row by row; None makes a new figure.
-    Raises: ValueError: if a row has not one array per column.
+    Raises: ValueError: if a row has not one array per column, or a value is not finite.
     """
-    if wrong := {label: len(layers) for label, layers in rows.items() if len(layers) != len(columns)}:
-        raise ValueError(f"each row needs {len(columns)} arrays, one per column, got {wrong}.")
+    check_filled("rows", rows)
+    check_filled("columns", columns)
+    for label, layers in rows.items():
+        check_length(f"rows[{label!r}]", layers, len(columns), "columns")
+    values_of = {label: list_of(f"rows[{label!r}]", layers) for label, layers in rows.items()}
+    check_labels("predicted_std", predicted_std, "rows", rows)
+    curves_of("predicted_std", predicted_std or None, ("columns", len(columns)), rule=">= 0")
     size = (2.2 * len(columns), 1.35 * len(rows) + 0.8)
-    grid = new_grid(len(rows), len(columns), figsize=size, sharex="row") if axes is None else list(axes)
-    for row, (label, layers) in enumerate(rows.items()):
+    grid = grid_for(axes, len(rows), len(columns), of="rows and columns", figsize=size, sharex="row")
+    for row, (label, arrays) in enumerate(values_of.items()):
         panels = grid[row * len(columns) : (row + 1) * len(columns)]
-        arrays = [np.asarray(values, dtype=float).ravel() for values in layers]
         limit = 1.1 * max(np.quantile(np.abs(values), 0.997) for values in arrays) or 1.0
         stds: Sequence[float | None] = [None] * len(columns)
         if predicted_std is not None and label in predicted_std:
             stds = predicted_std[label]
         for ax, values, std in zip(panels, arrays, stds, strict=True):
-            _draw_histogram(ax, values, limit, std)
+            _draw_histogram(ax, values.ravel(), limit, std)
         panels[0].set_ylabel(label.replace(" (", "\n("), rotation=0, ha="right", va="center")
     for ax, title in zip(grid, columns, strict=False):
         ax.set_title(title, fontsize=11)
@@ -143,14 +153,15 @@ def plot_unit_images(
         rows: label -> [units, height, width]; the same number of units in each.
         title: what a column is; it is numbered from 1.
         axes: rows x units Axes, row by row; None makes a new figure.
+    Raises: ValueError: if the rows differ in their number of units, or a weight is not finite.
     """
-    stacks = {label: np.asarray(images, dtype=float) for label, images in rows.items()}
+    stacks = curves_of("rows", rows, None, None, None)
     units = {len(images) for images in stacks.values()}
     if len(units) != 1:
-        raise ValueError(f"every row needs the same number of units, got {sorted(units)}.")
+        raise ValueError(f"every entry of rows needs the same number of units, got {sorted(units)}.")
     columns = units.pop()
     size = (1.25 * columns + 2.2, 1.3 * len(rows) + 0.3)
-    grid = new_grid(len(rows), columns, figsize=size) if axes is None else list(axes)
+    grid = grid_for(axes, len(rows), columns, of="rows", figsize=size)
     for row, (label, images) in enumerate(stacks.items()):
         limit = np.abs(images).max() or 1.0
         for column, image in enumerate(images):
@@ -179,12 +190,13 @@ def plot_gains(
         gains: activation -> gain at each of them [points].
         torch_gains: activation of `gains` -> the one number that PyTorch has for it, a dotted line of the same colour.
         ax: where to draw; None makes a new figure.
-    Raises: ValueError: if torch_gains has a number for an activation without a curve.
+    Raises: ValueError: if a standard deviation is not positive, a gain is not finite, or a torch gain has no curve.
     """
-    ax = new_axes() if ax is None else ax
-    where = np.asarray(std, dtype=float)
-    if extra := sorted(set(torch_gains or {}) - set(gains)):
-        raise ValueError(f"torch_gains has what has no curve: {', '.join(extra)}.")
+    where = line_of("std", std, rule="> 0")
+    curves_of("gains", gains, None, ("std", where.size))
+    check_labels("torch_gains", torch_gains, "gains", gains)
+    curves_of("torch_gains", torch_gains or None)
+    ax = axes_for(ax)
     for name, values in gains.items():
         line = draw_mean_and_range(ax, where, values, label=name)
         if torch_gains is not None and name in torch_gains:

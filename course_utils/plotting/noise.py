@@ -6,7 +6,14 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import ArrayLike
 
-from course_utils.plotting._base import BLACK, GREY, draw_mean_and_range, new_axes, new_grid, styled
+from course_utils.plotting._base import BLACK, GREY, axes_for, draw_mean_and_range, new_grid, styled
+from course_utils.plotting._records import (
+    check_filled,
+    check_labels,
+    check_numbers,
+    curves_of,
+    numbers,
+)
 
 
 @styled
@@ -21,31 +28,32 @@ def plot_input_gradients(
         x: [points].
         gradients: name of the network -> name of the column -> [points]; every network has the same columns.
         xlabel: of the lowest panels.
-    Raises: ValueError: if the networks do not have the same columns, or a curve is 0 everywhere.
+    Raises: ValueError: if the networks do not have the same columns, or a curve is not finite or 0 everywhere.
     """
+    places = numbers("x", x, None)
+    check_filled("gradients", gradients)
+    for name, row in gradients.items():
+        for column, curve in curves_of(f"gradients[{name!r}]", row, ("x", places.size)).items():
+            if not curve.any():
+                raise ValueError(f"gradients[{name!r}][{column!r}] is 0 everywhere: it has no shape to draw.")
     columns = list(next(iter(gradients.values())))
     if odd := [name for name, row in gradients.items() if list(row) != columns]:
         raise ValueError(
-            f"every network needs the columns {columns}, {odd[0]!r} has {list(gradients[odd[0]])}."
+            f"each of gradients needs the columns {columns}, {odd[0]!r} has {list(gradients[odd[0]])}."
         )
     axes = new_grid(
         len(gradients), len(columns), figsize=(10.0, 1.9 * len(gradients) + 0.4), sharex=True, sharey=True
     )
-    places = [(name, column) for name in gradients for column in columns]
-    for ax, (name, column) in zip(axes, places, strict=True):
+    panels = [(name, column) for name in gradients for column in columns]
+    for ax, (name, column) in zip(axes, panels, strict=True):
         curve = np.asarray(gradients[name][column], dtype=float)
-        size = np.sqrt(np.mean(curve**2))
-        if size == 0:
-            raise ValueError(
-                f"the gradient of {name!r} at {column!r} is 0 everywhere: it has no shape to draw."
-            )
-        ax.plot(np.asarray(x), curve / size, lw=0.9)
+        ax.plot(places, curve / np.sqrt(np.mean(curve**2)), lw=0.9)
         ax.axhline(0, color=GREY, lw=0.8)
-        if name == places[0][0]:
+        if name == panels[0][0]:
             ax.set_title(column, fontsize=12)
         if column == columns[0]:
             ax.set_ylabel(f"{name}\n(dy/dx) / rms", fontsize=10)
-        if name == places[-1][0]:
+        if name == panels[-1][0]:
             ax.set_xlabel(xlabel)
     return axes[0]
 
@@ -69,11 +77,14 @@ def plot_autocorrelation(
         num_points: n inputs that the autocorrelation is taken over: white noise stays within ±1.96/√n, a grey strip.
         ylabel: what is drawn.
         ax: where to draw; None makes a new figure.
-    Raises: ValueError: if a prediction has no measurement to stand beside.
+    Raises: ValueError: if a prediction has no measurement to stand beside, or an autocorrelation lies outside [-1, 1].
     """
-    if unknown := [name for name in predicted or {} if name not in measured]:
-        raise ValueError(f"a prediction needs the measurement of its name, {unknown[0]!r} has none.")
-    ax = new_axes() if ax is None else ax
+    side = ("depths", numbers("depths", depths, None, rule="whole and > 0").size)
+    curves = curves_of("measured", measured, None, side, rule="in [-1, 1]")
+    check_labels("predicted", predicted, "measured", measured)
+    curves_of("predicted", predicted or None, side, rule="in [-1, 1]")
+    check_numbers("> 0", num_points=num_points)
+    ax = axes_for(ax)
     if num_points is not None:
         limit = 1.96 / np.sqrt(num_points)
         ax.axhspan(-limit, limit, color=GREY, alpha=0.25, lw=0, label="white noise, 95 %")
@@ -83,6 +94,10 @@ def plot_autocorrelation(
             ax.plot(depths, np.asarray(predicted[name]), "--", color=line.get_color(), lw=1.4)
     if predicted:
         ax.plot([], [], "--", color=BLACK, lw=1.4, label="from the co-activation")
-    ax.set(xlabel="depth (layers)", ylabel=ylabel, ylim=(-0.3, 1.05))
+    ax.set(
+        xlabel="depth (layers)",
+        ylabel=ylabel,
+        ylim=(1.05 * min(-0.3 / 1.05, *map(np.min, curves.values())), 1.05),
+    )
     ax.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), fontsize=10)
     return ax

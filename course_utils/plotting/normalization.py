@@ -16,11 +16,18 @@ from course_utils.plotting._base import (
     GREY,
     PURPLE,
     VERMILION,
+    axes_for,
     draw_mean_and_range,
+    grid_for,
     method_look,
-    new_axes,
-    new_grid,
     styled,
+)
+from course_utils.plotting._records import (
+    check_labels,
+    check_most,
+    check_numbers,
+    curves_of,
+    numbers,
 )
 
 # The same normalization has the same mark in every figure, beside its colour in METHOD_COLORS.
@@ -54,20 +61,20 @@ def plot_against(
         reference: (name, value) of a dotted line across, such as guessing.
         log_y: draw the measurement on a logarithmic axis as well.
         ax: where to draw; None makes a new figure.
-    Raises: ValueError: if a label has not one number per position.
+    Raises: ValueError: if a label has not one number per position, or an axis cannot show a number.
     """
-    at = np.asarray(positions, dtype=float)
-    ax = new_axes() if ax is None else ax
+    rule = "> 0" if log_y else "finite"
+    at = numbers("positions", positions, None, rule="> 0")
+    curves = curves_of("runs", runs, None, ("positions", at.size), rule=rule)
+    curves_of("predicted", predicted or None, ("positions", at.size), rule=rule)
+    check_numbers(rule, reference=None if reference is None else reference[1])
+    ax = axes_for(ax)
     free = iter([look for name, look in NORM_LOOKS.items() if name not in runs])  # for labels of another kind
-    for label, values in runs.items():
-        table = np.atleast_2d(np.asarray(values, dtype=float))
-        _check_points(label, table.shape[1], at.size)
+    for label, table in curves.items():
         look = NORM_LOOKS[label] if label in NORM_LOOKS else next(free, {})
         draw_mean_and_range(ax, at, table, label=label, **look)
     for name, formula in (predicted or {}).items():
-        values = np.asarray(formula, dtype=float)
-        _check_points(name, values.size, at.size)
-        ax.plot(at, values, "x", color=BLACK, mew=2, ms=9, zorder=4, label=name)
+        ax.plot(at, np.asarray(formula, dtype=float), "x", color=BLACK, mew=2, ms=9, zorder=4, label=name)
     if reference is not None:
         ax.axhline(reference[1], color=GREY, linestyle=":", lw=1.5, label=reference[0])
     ax.set(xlabel=xlabel, ylabel=ylabel, xscale="log", yscale="log" if log_y else "linear")
@@ -76,11 +83,6 @@ def plot_against(
         ax.minorticks_off()
     ax.legend(fontsize=10)
     return ax
-
-
-def _check_points(label: str, got: int, wanted: int) -> None:
-    if got != wanted:
-        raise ValueError(f"{label!r} needs one number per position, {wanted}, got {got}.")
 
 
 @styled
@@ -94,12 +96,18 @@ def plot_equilibrium(
     """Draw how the norm of a weight and the size of its steps settle, from several starts; return the left Axes.
 
     Args:
-        norms: start -> [seeds, steps], the norm of the weight.
+        norms: start -> [seeds, steps], the norm of the weight, > 0; four starts at most.
         angles: start -> [seeds, steps], the length of a step divided by that norm: the angle it turns by, in radians.
         predicted_angle: where the angle is predicted to settle, a dashed line.
         axes: two Axes, for norms and angles; None makes a new figure.
+    Raises: ValueError: if a norm or an angle is not positive, or the two have other starts.
     """
-    left, right = new_grid(1, 2, figsize=(10.5, 4)) if axes is None else axes
+    check_most("norms", norms, 4)
+    curves_of("norms", norms, None, None, rule="> 0")
+    check_labels("angles", angles, "norms", norms, every=True)
+    curves_of("angles", angles, None, None, rule="> 0")
+    check_numbers("> 0", predicted_angle=predicted_angle)
+    left, right = grid_for(axes, 1, 2, of="norms and angles", figsize=(10.5, 4))
     for ax, curves in ((left, norms), (right, angles)):
         for color, linestyle, (label, runs) in zip(
             (BLUE, VERMILION, GREEN, PURPLE), ("-", "--", "-.", ":"), curves.items(), strict=False
@@ -131,13 +139,14 @@ def plot_matrices(
         matrices: title -> [examples, units], the same shape for all.
         statistics: title -> "column" or "row", outlined once in black: the numbers that one statistic is made of.
         axes: one per matrix; None makes a new figure.
-    Raises: ValueError: if a statistic is neither a column nor a row.
+    Raises: ValueError: if a statistic is neither a column nor a row, or of no matrix, or a value is not finite.
     """
-    tables = {title: np.asarray(values, dtype=float) for title, values in matrices.items()}
+    tables = curves_of("matrices", matrices, None, None)
+    check_labels("statistics", statistics, "matrices", matrices)
     if wrong := sorted(set(statistics.values()) - {"column", "row"}):
-        raise ValueError(f"a statistic is taken over a 'column' or a 'row', got {wrong}.")
-    grid = new_grid(1, len(tables), figsize=(3.1 * len(tables), 3.6), sharey=True) if axes is None else axes
-    limit = max(np.abs(values).max() for values in tables.values())
+        raise ValueError(f"each of statistics is taken over a 'column' or a 'row', got {wrong}.")
+    grid = grid_for(axes, 1, len(tables), of="matrices", figsize=(3.1 * len(tables), 3.6), sharey=True)
+    limit = max(np.abs(values).max() for values in tables.values()) or 1.0
     for ax, (title, values) in zip(grid, tables.items(), strict=True):
         image = ax.imshow(values, cmap="RdBu_r", vmin=-limit, vmax=limit)
         examples, units = values.shape
@@ -150,9 +159,7 @@ def plot_matrices(
         ax.set(title=title, xlabel="unit", xticks=[], yticks=[])
         ax.grid(visible=False)
     grid[0].set_ylabel("example")
-    figure = grid[-1].get_figure()
-    assert figure is not None
-    figure.colorbar(image, ax=list(grid), label="value", shrink=0.8)
+    grid[-1].figure.colorbar(image, ax=grid, label="value", shrink=0.8)
     return grid[0]
 
 
@@ -173,9 +180,13 @@ def plot_clipping(
         by_norm: [gradients, 2], shortened to `limit`: the right panel, in a circle.
         limit: half the side of the square, and the radius of the circle.
         axes: two Axes; None makes a new figure.
+    Raises: ValueError: if the limit is not positive, or a gradient has not two finite entries before and after.
     """
-    panels = new_grid(1, 2, figsize=(10, 4.6), sharex=True, sharey=True) if axes is None else list(axes)
-    before = np.asarray(grads, dtype=float)
+    before = numbers("grads", grads, None, 2)
+    for name, after in (("by_value", by_value), ("by_norm", by_norm)):
+        numbers(name, after, ("grads", len(before)), 2)
+    check_numbers("> 0", limit=limit)
+    panels = grid_for(axes, 1, 2, of="by_value and by_norm", figsize=(10, 4.6), sharex=True, sharey=True)
     reach = 1.08 * max(np.abs(before).max(), limit)
     regions = (
         Rectangle((-limit, -limit), 2 * limit, 2 * limit, fill=False, ls="--", lw=1.3, ec=BLACK),

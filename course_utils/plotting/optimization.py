@@ -10,10 +10,20 @@ from numpy.typing import ArrayLike
 from course_utils.plotting._base import (
     GREY,
     METHOD_COLORS,
+    axes_for,
     draw_mean_and_range,
     method_look,
-    new_axes,
     styled,
+)
+from course_utils.plotting._records import (
+    Numbers,
+    check_filled,
+    check_labels,
+    check_length,
+    check_numbers,
+    check_some,
+    curves_of,
+    numbers,
 )
 
 
@@ -29,16 +39,20 @@ def plot_lr_sensitivity(
     """Draw the final result against the learning rate: mean over seeds as a line, their range as a band.
 
     Args:
-        curves: method -> [(lr, one result per seed), ...]; results that are not finite leave a gap.
-        chosen: method -> the learning rate selected, marked by a large dot on its curve.
+        curves: method -> [(lr > 0, one result per seed), ...]; results that are not finite leave a gap.
+        chosen: method -> the learning rate selected, marked by a large dot on its curve; some may have no curve here.
         chance: the result of guessing, drawn as a dashed line; the axis goes from 0 to a little beyond it.
         ylabel: what the results are, with their unit.
         ax: where to draw; None makes a new figure.
+    Raises: ValueError: if a learning rate is not positive, or a method has other numbers of seeds, or no finite result.
     """
-    ax = new_axes() if ax is None else ax
-    for name, points in curves.items():
-        lrs = np.array([lr for lr, _ in points])
-        values = np.array([results for _, results in points], dtype=float)  # (lrs, seeds)
+    check_filled("curves", curves)
+    drawn = {name: _points(name, points) for name, points in curves.items()}
+    check_some("chosen", chosen, "curves", curves)
+    curves_of("chosen", chosen or None, rule="> 0")
+    check_numbers("> 0", chance=chance)
+    ax = axes_for(ax)
+    for name, (lrs, values) in drawn.items():
         mean = values.mean(axis=1)
         line = draw_mean_and_range(ax, lrs, values.T, label=name, marker=".")
         if chosen is not None and name in chosen:
@@ -54,6 +68,15 @@ def plot_lr_sensitivity(
     return ax
 
 
+def _points(name: str, points: Sequence[tuple[float, Sequence[float]]]) -> tuple[Numbers, Numbers]:
+    """Return the learning rates and the results [lrs, seeds] of one method, checked."""
+    lrs = numbers(f"learning rates of curves[{name!r}]", [lr for lr, _ in points], None, rule="> 0")
+    seeds = len(points[0][1])
+    for lr, results in points:
+        check_length(f"curves[{name!r}] at {lr:g}", results, seeds, "the first learning rate's results")
+    return lrs, numbers(f"curves[{name!r}]", [results for _, results in points], None, None, gaps=True)
+
+
 @styled
 def plot_loss_bands(
     losses: Mapping[str, ArrayLike],
@@ -65,14 +88,15 @@ def plot_loss_bands(
     """Draw losses against time: mean over seeds as a line, their range as a band.
 
     Args:
-        losses: method -> array [seeds, points]; the points are numbered from 1.
+        losses: method -> array [seeds, points], or [points]; the points are numbered from 1.
         xlabel: what is counted along the points.
         ylabel: which loss, with its unit.
         ax: where to draw; None makes a new figure.
+    Raises: ValueError: if a method has no runs, or a loss is not finite.
     """
-    ax = new_axes() if ax is None else ax
-    for name, runs in losses.items():
-        runs = np.asarray(runs, dtype=float)
+    curves = curves_of("losses", losses, None, None)
+    ax = axes_for(ax)
+    for name, runs in curves.items():
         time = np.arange(1, runs.shape[1] + 1)
         draw_mean_and_range(ax, time, runs, label=name)
     ax.set(xlabel=xlabel, ylabel=ylabel)
@@ -91,13 +115,17 @@ def plot_effective_step(
     """Draw the size of each step in units of lr against its number, both on logarithmic axes.
 
     Args:
-        steps: label -> array [T], |delta| / lr of step 1 to T.
+        steps: label -> array [T], |delta| / lr > 0 of step 1 to T.
         predicted: label of `steps` -> array [T] of the formula, drawn as a thin black line over the measurement.
         ax: where to draw; None makes a new figure.
+    Raises: ValueError: if a size is not positive, or a prediction has other steps than its measurement.
     """
-    ax = new_axes() if ax is None else ax
-    for label, sizes in steps.items():
-        sizes = np.asarray(sizes, dtype=float)
+    curves = curves_of("steps", steps, None, rule="> 0")
+    check_labels("predicted", predicted, "steps", steps)
+    for label, formula in (predicted or {}).items():
+        numbers(f"predicted[{label!r}]", formula, (f"steps[{label!r}]", len(curves[label])), rule="> 0")
+    ax = axes_for(ax)
+    for label, sizes in curves.items():
         t = np.arange(1, len(sizes) + 1)
         ax.plot(t, sizes, lw=5, alpha=0.55, label=label, **{**method_look(label), "linestyle": "-"})
         if predicted is not None and label in predicted:
@@ -121,11 +149,15 @@ def plot_paired_differences(
 
     Args:
         differences: name -> one difference per seed.
-        half_widths: name -> half of the 95 % interval of the mean.
+        half_widths: name -> half of the 95 % interval of the mean, one for each name of `differences`.
         xlabel: which difference, in which unit and sense.
         ax: where to draw; None makes a new figure.
+    Raises: ValueError: if a name has no half width, or a difference is not finite.
     """
-    ax = new_axes() if ax is None else ax
+    curves_of("differences", differences, None)
+    check_labels("differences", differences, "half_widths", half_widths)
+    curves_of("half_widths", half_widths, rule=">= 0")
+    ax = axes_for(ax)
     for row, (name, values) in enumerate(differences.items()):
         color = METHOD_COLORS.get(name, "black")
         ax.plot(values, np.full(len(values), row - 0.18), "o", color=color, alpha=0.4)

@@ -15,10 +15,18 @@ from course_utils.plotting._base import (
     GREY,
     ORANGE,
     VERMILION,
+    axes_for,
     draw_mean_and_range,
-    new_axes,
     new_grid,
     styled,
+)
+from course_utils.plotting._records import (
+    check_labels,
+    check_most,
+    check_numbers,
+    curves_of,
+    numbers,
+    runs_of,
 )
 
 
@@ -41,14 +49,16 @@ def plot_run(
         best: epoch, counted from 0, that was selected; marked by a circle on the validation curve.
         end_of_epoch: the training value of the weights at the end of each epoch, if it was taken as well.
         ax: where to draw; None makes a new figure.
-    Raises: ValueError: if the curves differ in length, or the best epoch is not one of them.
+    Raises: ValueError: if the curves differ in length or are not finite, or the best epoch is not one of them.
     """
-    ends = np.arange(1, len(validation) + 1)
-    if len(running) != len(ends) or (end_of_epoch is not None and len(end_of_epoch) != len(ends)):
-        raise ValueError(f"running and end_of_epoch need {len(ends)} values, as validation has.")
+    side = ("validation", numbers("validation", validation, None).size)
+    ends = np.arange(1, side[1] + 1)
+    numbers("running", running, side)
+    if end_of_epoch is not None:
+        numbers("end_of_epoch", end_of_epoch, side)
     if best is not None and not 0 <= best < len(ends):
-        raise ValueError(f"best is an epoch from 0 to {len(ends) - 1}, got {best}.")
-    ax = new_axes() if ax is None else ax
+        raise ValueError(f"best is an epoch of validation, from 0 to {len(ends) - 1}, got {best}.")
+    ax = axes_for(ax)
     ax.plot(ends - 0.5, running, "o-", color=BLUE, label="training, running mean")
     if end_of_epoch is not None:
         ax.plot(ends, end_of_epoch, "s--", color=ORANGE, label="training, end of epoch")
@@ -76,12 +86,13 @@ def plot_plateau(
         lrs: learning rate during each of them, drawn as steps on a second, logarithmic axis.
         predicted: numbers of the epochs after which the rule predicts a cut, drawn as vertical lines.
         ax: where to draw; None makes a new figure.
-    Raises: ValueError: if there are not as many rates as losses.
+    Raises: ValueError: if there are not as many rates as losses, a rate is not positive, or no epoch has the number.
     """
-    if len(val_losses) != len(lrs):
-        raise ValueError(f"a loss and a rate per epoch, got {len(val_losses)} and {len(lrs)}.")
-    ax = new_axes() if ax is None else ax
-    epochs = np.arange(1, len(lrs) + 1)
+    epochs = np.arange(1, numbers("val_losses", val_losses, None).size + 1)
+    numbers("lrs", lrs, ("val_losses", len(epochs)), rule="> 0")
+    if outside := [epoch for epoch in predicted if not 1 <= epoch <= len(epochs)]:
+        raise ValueError(f"predicted holds epochs of val_losses, from 1 to {len(epochs)}, got {outside[0]}.")
+    ax = axes_for(ax)
     for k, epoch in enumerate(predicted):
         label = "cut predicted" if k == 0 else None
         ax.axvline(epoch + 0.5, color=GREY, linestyle=":", lw=1.5, label=label)
@@ -113,12 +124,14 @@ def plot_gaps(
         xlabel: which difference, with its unit.
         threshold: drawn as a dashed line.
         ax: where to draw; None makes a new figure.
-    Raises: ValueError: if no difference is positive.
+    Raises: ValueError: if no difference is positive, or one is negative or not finite.
     """
+    curves_of("gaps", gaps, None, rule=">= 0")
+    check_numbers("> 0", threshold=threshold)
     positive = [value for values in gaps.values() for value in values if value > 0]
     if not positive:
-        raise ValueError("all differences are 0: there is nothing to draw on a logarithmic axis.")
-    ax = new_axes() if ax is None else ax
+        raise ValueError("gaps are all 0: there is nothing to draw on a logarithmic axis.")
+    ax = axes_for(ax)
     low = 10.0 ** (math.floor(math.log10(min([*positive, threshold or math.inf]))) - 1)
     for row, values in enumerate(gaps.values()):
         exact = max(values) == 0
@@ -153,12 +166,18 @@ def plot_optimism(
     """Draw by how much the score of the best of k candidates overstates, against k.
 
     Args:
-        candidates: numbers k.
-        optimism: label -> [repetitions, len(candidates)], in percentage points.
+        candidates: numbers k >= 1.
+        optimism: label -> [repetitions, len(candidates)], in percentage points; three at most.
         predicted: one value per k, drawn as a dashed black line.
         ax: where to draw; None makes a new figure.
+    Raises: ValueError: if a number of candidates has not one value, or a value is not finite.
     """
-    ax = new_axes() if ax is None else ax
+    side = ("candidates", numbers("candidates", candidates, None, rule="> 0").size)
+    check_most("optimism", optimism, 3)
+    curves_of("optimism", optimism, None, side)
+    if predicted is not None:
+        numbers("predicted", predicted, side)
+    ax = axes_for(ax)
     for (label, runs), color in zip(optimism.items(), (BLUE, VERMILION, GREEN), strict=False):
         draw_mean_and_range(ax, candidates, runs, label=label, marker="o", color=color)
     if predicted is not None:
@@ -190,14 +209,19 @@ def plot_symptoms(
         ceiling: upper end of the axis; a panel whose losses go beyond says how far.
         columns: panels in a row.
     Returns: the Axes, row by row; those without a panel are switched off.
+    Raises: ValueError: if a loss, the guess or the ceiling is not positive, or a run has no finite loss.
     """
+    zoo = curves_of("zoo", zoo, None, None, rule="> 0", gaps=True)
+    good = runs_of("healthy", healthy, None, rule="> 0")
+    check_numbers("> 0", guess=guess, ceiling=ceiling)
+    check_numbers("from 1 to 50", columns=columns)
+    if ceiling <= 0.5 * np.nanmin(good):
+        raise ValueError(f"ceiling must lie above half of the lowest of healthy, got {ceiling:g}.")
     rows = math.ceil(len(zoo) / columns)
     axes = new_grid(rows, columns, figsize=(3.0 * columns, 2.1 * rows), sharex=True, sharey=True)
-    good = np.asarray(healthy, dtype=float)
     for ax in axes[len(zoo) :]:
         ax.set_axis_off()
-    for ax, (name, losses) in zip(axes, zoo.items(), strict=False):
-        runs = np.asarray(losses, dtype=float)
+    for ax, (name, runs) in zip(axes, zoo.items(), strict=False):
         steps = np.arange(1, good.shape[1] + 1)
         ax.fill_between(steps, good.min(axis=0), good.max(axis=0), color=GREY, alpha=0.45, lw=0)
         ax.axhline(guess, color="black", linestyle="--", lw=1)
@@ -230,12 +254,15 @@ def plot_verdicts(
         verdicts: what was said.
         right: truth -> the verdict that would be right, framed.
         ax: where to draw; None makes a new figure.
-    Raises: ValueError: if the counts have another shape.
+    Raises: ValueError: if the counts have another shape, are no counts or all 0, or `right` has an unknown name.
     """
+    sides = ("truths", len(truths)), ("verdicts", len(verdicts))
+    if not (numbers("counts", counts, *sides, rule="whole and >= 0") > 0).any():
+        raise ValueError("counts are all 0: there is nothing to draw.")
     table = np.asarray(counts)
-    if table.shape != (len(truths), len(verdicts)):
-        raise ValueError(f"counts need shape ({len(truths)}, {len(verdicts)}), got {table.shape}.")
-    ax = new_axes(figsize=(11.5, 6.6)) if ax is None else ax
+    check_labels("right", right, "truths", truths)
+    check_labels("right", (right or {}).values(), "verdicts", verdicts)
+    ax = axes_for(ax, figsize=(11.5, 6.6))
     ax.imshow(np.where(table > 0, table, np.nan), cmap="Blues", vmin=0, vmax=1.6 * table.max(), aspect="auto")
     for row, column in zip(*np.nonzero(table), strict=True):
         ax.text(column, row, str(table[row, column]), ha="center", va="center", fontsize=12)

@@ -9,7 +9,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import ArrayLike
 
-from course_utils.plotting._base import BLACK, GREY, draw_mean_and_range, new_axes, styled
+from course_utils.plotting._base import BLACK, GREY, axes_for, draw_mean_and_range, styled
+from course_utils.plotting._records import check_labels, curves_of, numbers
 
 
 @styled
@@ -40,18 +41,21 @@ def plot_profiles(
         xlabel: what the position is.
         ylabel: which loss, with its unit.
         ax: where to draw; None makes a new figure.
-    Raises: ValueError: if a dotted or a predicted curve belongs to no profile.
+    Raises: ValueError: if a dotted or a predicted curve belongs to no profile, or has not one finite loss per position.
     """
     dotted, predicted = dotted or {}, predicted or {}
-    if strangers := (dotted.keys() | predicted.keys()) - profiles.keys():
-        raise ValueError(f"{sorted(strangers)} belong to no profile; known: {sorted(profiles)}.")
-    ax = new_axes() if ax is None else ax
-    where = np.asarray(t, dtype=float)
+    where = numbers("t", t, None)
+    curves_of("profiles", profiles, None, ("t", where.size))
+    check_labels("dotted", dotted, "profiles", profiles)
+    check_labels("predicted", predicted, "profiles", profiles)
+    other_data = curves_of("dotted", dotted or None, None, ("t", where.size))
+    curves_of("predicted", predicted or None, ("t", where.size))
+    curves_of("marks", marks or None)
+    ax = axes_for(ax)
     for name, values in profiles.items():
         line = draw_mean_and_range(ax, where, values, label=name)
         if name in dotted:
-            others = np.atleast_2d(np.asarray(dotted[name], dtype=float))
-            ax.plot(where, others.mean(axis=0), linestyle=":", color=line.get_color())
+            ax.plot(where, other_data[name].mean(axis=0), linestyle=":", color=line.get_color())
         if name in predicted:
             ax.plot(where, np.asarray(predicted[name], dtype=float), color=BLACK, linestyle="--", lw=1.0)
     if dotted:

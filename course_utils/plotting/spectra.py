@@ -18,9 +18,18 @@ from course_utils.plotting._base import (
     ORANGE,
     PURPLE,
     VERMILION,
+    axes_for,
     draw_mean_and_range,
-    new_axes,
     styled,
+)
+from course_utils.plotting._records import (
+    check_filled,
+    check_labels,
+    check_most,
+    check_numbers,
+    curves_of,
+    list_of,
+    numbers,
 )
 
 _COLORS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE)
@@ -42,9 +51,13 @@ def plot_ritz_values(
         tolerance: distance, relative to the largest of `exact`, within which a Ritz value has found the eigenvalue;
             where several have found the same one their number is written beside the last step.
         ax: where to draw; None makes a new figure.
+    Raises: ValueError: if there is no step, or a value is not finite.
     """
-    ax = new_axes() if ax is None else ax
-    lines = np.sort(np.asarray(exact, dtype=float))[::-1]
+    check_filled("ritz_values", ritz_values)
+    list_of("ritz_values", ritz_values, None)
+    lines = np.sort(numbers("exact", exact, None))[::-1]
+    check_numbers(">= 0", tolerance=tolerance)
+    ax = axes_for(ax)
     ax.hlines(lines, 0, len(ritz_values) + 0.5, color=GREY, lw=0.7)
     for step, values in enumerate(ritz_values, start=1):
         heights = np.asarray(values, dtype=float)
@@ -83,13 +96,20 @@ def plot_density(
         exact: label of `densities` -> [points], dashed over the estimate.
         lowest: where the density is lower nothing is drawn.
         ax: where to draw; None makes a new figure.
-    Raises: ValueError: if outliers or an exact density belong to no curve.
+    Raises: ValueError: if outliers or an exact density belong to no curve, or no density reaches `lowest`.
     """
     outliers, exact = outliers or {}, exact or {}
-    if strangers := (outliers.keys() | exact.keys()) - densities.keys():
-        raise ValueError(f"{sorted(strangers)} belong to no density; known: {sorted(densities)}.")
-    ax = new_axes() if ax is None else ax
-    where = np.asarray(grid, dtype=float)
+    where = numbers("grid", grid, None)
+    check_most("densities", densities, len(_COLORS))
+    curves = curves_of("densities", densities, ("grid", where.size), rule=">= 0")
+    for what, others, side in (("outliers", outliers, None), ("exact", exact, ("grid", where.size))):
+        check_labels(what, others, "densities", densities)
+        if others:
+            curves_of(what, others, side)
+    check_numbers("> 0", lowest=lowest)
+    if all(values.max() < lowest for values in curves.values()):
+        raise ValueError(f"densities are all lower than lowest={lowest:g}: there is nothing to draw.")
+    ax = axes_for(ax)
     for place, ((name, values), color) in enumerate(zip(densities.items(), _COLORS, strict=False)):
         ax.plot(where, _above(lowest, values), color=color, lw=1.4, label=name)
         if name in exact:
@@ -127,19 +147,22 @@ def plot_errors(
 
     Args:
         products: Hessian-vector products spent, [points].
-        errors: label -> [points] or [runs, points], >= 0; zeros are raised to the smallest double that matters, 1e-17.
+        errors: label -> [points] or [runs, points], >= 0, five at most; zeros are raised to the smallest double that
+            matters, 1e-17, and what is not finite leaves a gap.
         predicted: label of `errors` -> [points] of a formula, dashed.
         ylabel: which error.
         ax: where to draw; None makes a new figure.
-    Raises: ValueError: if a prediction belongs to no curve.
+    Raises: ValueError: if a prediction belongs to no curve, or an error is negative.
     """
     predicted = predicted or {}
-    if strangers := predicted.keys() - errors.keys():
-        raise ValueError(f"{sorted(strangers)} belong to no curve; known: {sorted(errors)}.")
-    ax = new_axes() if ax is None else ax
-    spent = np.asarray(products, dtype=float)
-    for (name, values), color in zip(errors.items(), _COLORS, strict=False):
-        runs = np.maximum(np.atleast_2d(np.asarray(values, dtype=float)), 1e-17)
+    spent = numbers("products", products, None, rule=">= 0")
+    check_most("errors", errors, len(_COLORS))
+    curves = curves_of("errors", errors, None, ("products", spent.size), rule=">= 0", gaps=True)
+    check_labels("predicted", predicted, "errors", errors)
+    curves_of("predicted", predicted or None, ("products", spent.size), rule="> 0")
+    ax = axes_for(ax)
+    for (name, values), color in zip(curves.items(), _COLORS, strict=False):
+        runs = np.maximum(values, 1e-17)
         label = f"{name} (n = {len(runs)})" if len(runs) > 1 else name
         ax.plot(spent, np.exp(np.log(runs).mean(axis=0)), color=color, marker="o", ms=4, label=label)
         ax.fill_between(spent, runs.min(axis=0), runs.max(axis=0), color=color, alpha=0.18, lw=0)
@@ -163,13 +186,18 @@ def plot_top_eigenvalues(
         eigenvalues: [seeds, points, k], descending along the last axis; k <= 5.
         limit: 2/lr, a dashed line; None draws none.
         ax: where to draw; None makes a new figure.
-    Raises: ValueError: if there are not three axes, or more than five eigenvalues.
+    Raises: ValueError: if there are not three axes, more than five eigenvalues, or one that is not finite.
     """
-    values = np.asarray(eigenvalues, dtype=float)
-    if values.ndim != 3 or values.shape[2] > len(_COLORS):
-        raise ValueError(f"eigenvalues needs shape (seeds, points, k <= {len(_COLORS)}), got {values.shape}.")
-    ax = new_axes() if ax is None else ax
-    where = np.asarray(steps, dtype=float)
+    where = numbers("steps", steps, None, rule=">= 0")
+    values = numbers("eigenvalues", eigenvalues)
+    if values.ndim != 3 or values.shape[1] != where.size or values.shape[2] > len(_COLORS):
+        raise ValueError(
+            f"eigenvalues needs shape (seeds, {where.size} as in steps, k <= {len(_COLORS)}), got {values.shape}."
+        )
+    if values.max() <= 0:
+        raise ValueError("eigenvalues are all <= 0: there is nothing to draw above 0.")
+    check_numbers("> 0", limit=limit)
+    ax = axes_for(ax)
     for k, color in zip(range(values.shape[2]), _COLORS, strict=False):
         draw_mean_and_range(ax, where, values[:, :, k], label=f"λ{k + 1}", color=color)
     if limit is not None:

@@ -15,9 +15,19 @@ from course_utils.plotting._base import (
     PURPLE,
     SKY,
     VERMILION,
+    axes_for,
     draw_mean_and_range,
-    new_axes,
     styled,
+)
+from course_utils.plotting._records import (
+    check_filled,
+    check_interval,
+    check_labels,
+    check_most,
+    check_numbers,
+    curves_of,
+    numbers,
+    pairs_of,
 )
 
 _PART_COLORS = (ORANGE, SKY, BLUE, VERMILION, GREEN, PURPLE, GREY)
@@ -45,19 +55,18 @@ def plot_parts(
         xlabel: what the amounts are, with their unit.
         marks: label of `bars` -> a predicted length, drawn as a thick black stroke across the bar.
         ax: where to draw; None makes a new figure, which grows with the number of bars.
-    Raises: ValueError: if there are more parts than colours, an amount is negative, or a mark belongs to no bar.
+    Raises: ValueError: if there are more parts than colours, an amount is negative, all are 0, or a mark has no bar.
     """
     parts = list(dict.fromkeys(part for bar in bars.values() for part in bar))
-    if len(parts) > len(_PART_COLORS):
-        raise ValueError(
-            f"at most {len(_PART_COLORS)} parts can be told apart, got {len(parts)}: merge some."
-        )
-    if negative := [(label, part) for label, bar in bars.items() for part in bar if bar[part] < 0]:
-        raise ValueError(f"a part is an amount of 0 or more, that of {negative[0]} is negative.")
-    if unknown := [label for label in marks or {} if label not in bars]:
-        raise ValueError(f"a mark needs a bar to cross, {unknown[0]!r} has none.")
-    ax = new_axes(figsize=(8, 0.62 * len(bars) + 1.7)) if ax is None else ax
+    check_filled("bars", parts)
+    check_most("parts of bars", parts, len(_PART_COLORS))
+    for label, bar in bars.items():
+        curves_of(f"bars[{label!r}]", bar, rule=">= 0")
+    check_labels("marks", marks, "bars", bars)
+    curves_of("marks", marks or None, rule=">= 0")
     longest = max(sum(bar.values()) for bar in bars.values())
+    check_numbers("> 0", **{"longest of bars": longest})
+    ax = axes_for(ax, figsize=(8, 0.62 * len(bars) + 1.7))
     labelled: set[str] = set()
     for row, bar in enumerate(bars.values()):
         left, total = 0.0, sum(bar.values())
@@ -109,12 +118,15 @@ def plot_race(
         ax: where to draw; None makes a new figure.
     Raises: ValueError: if a recipe lacks accuracies or a half width, or a cost is not positive.
     """
-    for name, cost in costs.items():
-        if name not in accuracies or name not in half_widths or cost <= 0:
-            raise ValueError(
-                f"{name!r} needs accuracies, a half width and a cost above 0, got cost {cost!r}."
-            )
-    ax = new_axes(figsize=(9.2, 4.6)) if ax is None else ax
+    curves_of("costs", costs, rule="> 0")
+    for record, of in ((accuracies, "accuracies"), (half_widths, "half_widths")):
+        check_labels("costs", costs, of, record)
+    curves_of("accuracies", accuracies, None)
+    curves_of("half_widths", half_widths, rule=">= 0")
+    check_numbers("finite", target=target)
+    curves_of("levels", levels or None, rule="> 0")
+    pairs_of("curves", curves or None, x_rule="> 0")
+    ax = axes_for(ax, figsize=(9.2, 4.6))
     for k, (label, (places, runs)) in enumerate((curves or {}).items()):
         draw_mean_and_range(ax, places, runs, label=label, color=GREY, linestyle=("-", "--", ":")[k % 3])
     for k, (name, cost) in enumerate(costs.items()):
@@ -157,8 +169,12 @@ def plot_iterates(
         xlabel: what `s` is.
         ylabel: what the values are.
         ax: where to draw; None makes a new figure.
+    Raises: ValueError: if a singular value is not positive, a label has not one value for each, or the band descends.
     """
-    ax = new_axes() if ax is None else ax
+    side = ("s", numbers("s", s, None, rule="> 0").size)
+    curves_of("iterates", iterates, side)
+    check_interval("band", band)
+    ax = axes_for(ax)
     ax.axhspan(*band, color=GREEN, alpha=0.18, lw=0, label=f"{band[0]:g} to {band[1]:g}")
     for k, (label, values) in enumerate(iterates.items(), start=1):
         last = k == len(iterates)

@@ -18,22 +18,30 @@ from course_utils.plotting._base import (
     GREEN,
     METHOD_COLORS,
     VERMILION,
+    axes_for,
+    grid_for,
     method_look,
-    new_axes,
-    new_grid,
     styled,
+)
+from course_utils.plotting._records import (
+    check_labels,
+    check_most,
+    check_numbers,
+    check_some,
+    curves_of,
+    line_of,
+    numbers,
+    pairs_of,
+    runs_of,
 )
 
 
 def _columns(
-    name: str, rows: str, values: ArrayLike, lrs: ArrayLike
+    name: str, values: ArrayLike, lrs: ArrayLike, *, rule: str = "finite", gaps: bool = False
 ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
     """Return the learning rates, the rate of every value, and the values, checked to have a column per rate."""
-    rates, table = np.asarray(lrs, dtype=float), np.asarray(values, dtype=float)
-    if table.ndim != 2 or table.shape[1] != rates.size:
-        raise ValueError(
-            f"{name} needs shape ({rows}, {rates.size}), one column per learning rate, got {table.shape}."
-        )
+    rates = numbers("lrs", lrs, None, rule="> 0")
+    table = numbers(name, values, None, ("lrs", rates.size), rule=rule, gaps=gaps)
     return rates, np.broadcast_to(rates, table.shape), table
 
 
@@ -59,12 +67,19 @@ def plot_rates(
         lrs: [L], of the predicted curves.
         predicted: label -> [L], the factor per step; above 1 the distance grows.
         measured: label -> (learning rates, factors), drawn as dots in the colour of the curve of this label.
-        limits: label -> learning rate at which the curve is predicted to cross 1.
+        limits: label -> learning rate at which the curve is predicted to cross 1; some may have no curve here.
         ax: where to draw; None makes a new figure.
+    Raises: ValueError: if a measurement or every limit belongs to no curve, or a rate has not one finite factor.
     """
-    ax = new_axes() if ax is None else ax
-    for name, factors in predicted.items():
-        (line,) = ax.plot(np.asarray(lrs), np.asarray(factors), label=name, **method_look(name))
+    rates = numbers("lrs", lrs, None, rule=">= 0")
+    curves = curves_of("predicted", predicted, ("lrs", rates.size))
+    check_labels("measured", measured, "predicted", predicted)
+    pairs_of("measured", measured or None, x_rule=">= 0", runs=False)
+    check_some("limits", limits, "predicted", predicted)
+    curves_of("limits", limits or None, rule="> 0")
+    ax = axes_for(ax)
+    for name, factors in curves.items():
+        (line,) = ax.plot(rates, factors, label=name, **method_look(name))
         if measured is not None and name in measured:
             ax.plot(
                 *(np.asarray(values) for values in measured[name]),
@@ -99,19 +114,22 @@ def plot_attractor(
 
     Args:
         lrs: [L].
-        visits: [steps, L], one coordinate at the last steps of each run.
+        visits: [steps, L], one coordinate at the last steps of each run; NaN for a run that diverged.
         predicted: (learning rates, amplitudes a) of a cycle from a to -a, drawn as two dashed lines.
         limit: learning rate beyond which nothing is predicted to settle, a dotted line.
         name: method, gives the colour.
         ylabel: what is visited.
         ax: where to draw; None makes a new figure.
-    Raises: ValueError: if `visits` does not have one column per learning rate.
+    Raises: ValueError: if `visits` does not have one column per learning rate, or the rates do not increase.
     """
-    rates, across, places = _columns("visits", "steps", visits, lrs)
-    ax = new_axes() if ax is None else ax
+    rates, across, places = _columns("visits", visits, line_of("lrs", lrs), gaps=True)
+    if predicted is not None:
+        at = numbers("learning rates of predicted", predicted[0], None, rule="> 0")
+        amplitude = numbers("amplitudes of predicted", predicted[1], ("its learning rates", at.size))
+    check_numbers("> 0", limit=limit)
+    ax = axes_for(ax)
     ax.plot(across.ravel(), places.ravel(), ",", color=METHOD_COLORS.get(name), alpha=0.6)
     if predicted is not None:
-        at, amplitude = (np.asarray(values, dtype=float) for values in predicted)
         ax.plot(at, amplitude, color=BLACK, linestyle="--", lw=1.3, label="predicted cycle")
         ax.plot(at, -amplitude, color=BLACK, linestyle="--", lw=1.3)
     if limit is not None:
@@ -139,10 +157,11 @@ def plot_final_sharpness(
         lowest: sharpness of the flattest minimum there is, a dotted line.
         name: method, gives the colour.
         ax: where to draw; None makes a new figure.
-    Raises: ValueError: if `sharpness` does not have one column per learning rate.
+    Raises: ValueError: if `sharpness` does not have one column per learning rate, or a number is not positive.
     """
-    rates, across, ends = _columns("sharpness", "runs", sharpness, lrs)
-    ax = new_axes() if ax is None else ax
+    rates, across, ends = _columns("sharpness", sharpness, lrs, rule="> 0", gaps=True)
+    check_numbers("> 0", lowest=lowest)
+    ax = axes_for(ax)
     label = f"{name}, one dot a run"
     ax.plot(across.ravel(), ends.ravel(), ".", ms=3, color=METHOD_COLORS.get(name), label=label)
     fine = np.geomspace(rates.min(), rates.max(), 200)
@@ -170,11 +189,21 @@ def plot_sharpness(
     Args:
         steps: [points] at which the sharpness was measured.
         sharpness: learning rate -> [seeds, points], the top eigenvalue of the Hessian; three learning rates at most.
-        losses: learning rate -> [seeds, T], the loss of every step; each seed is a thin line.
+        losses: learning rate -> [seeds, T], the loss of every step; each seed is a thin line, with a gap where it is
+            not finite.
         loss_name: which loss, with its unit.
         axes: two Axes, for the loss and for the sharpness; None makes a new figure.
+    Raises: ValueError: if a learning rate or a loss is not positive, or a rate has no losses or no value for a point.
     """
-    left, right = new_grid(1, 2, figsize=(9.6, 3.8)) if axes is None else axes
+    check_most("sharpness", sharpness, 3)
+    check_labels("sharpness", sharpness, "losses", losses)
+    check_labels("losses", losses, "sharpness", sharpness)
+    numbers("learning rates of sharpness", list(sharpness), None, rule="> 0")
+    side = ("steps", numbers("steps", steps, None, rule=">= 0").size)
+    for lr, curves in sharpness.items():
+        runs_of(f"sharpness[{lr:g}]", curves, side)
+        runs_of(f"losses[{lr:g}]", losses[lr], None, rule="> 0", gaps=True)
+    left, right = grid_for(axes, 1, 2, of="losses and sharpness", figsize=(9.6, 3.8))
     for color, (lr, runs) in zip((BLUE, VERMILION, GREEN), sharpness.items(), strict=False):
         for number, loss in enumerate(np.atleast_2d(np.asarray(losses[lr], dtype=float))):
             left.plot(loss, color=color, lw=0.8, alpha=0.7, label=None if number else f"lr {lr:g}")

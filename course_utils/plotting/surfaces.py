@@ -23,9 +23,16 @@ from course_utils.plotting._base import (
     PURPLE,
     SKY,
     VERMILION,
+    axes_for,
     method_look,
-    new_axes,
     styled,
+)
+from course_utils.plotting._records import (
+    check_labels,
+    check_numbers,
+    curves_of,
+    line_of,
+    numbers,
 )
 
 Corner = Literal["upper right", "upper left", "lower left", "lower right"]
@@ -33,13 +40,24 @@ Corner = Literal["upper right", "upper left", "lower left", "lower right"]
 OUTCOME_COLORS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY)
 
 
-def _grid(w1: ArrayLike, w2: ArrayLike, losses: ArrayLike) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+def _grid(
+    w1: ArrayLike,
+    w2: ArrayLike,
+    losses: ArrayLike,
+    names: tuple[str, ...] = ("w1", "w2", "losses"),
+    *,
+    gaps: bool = False,
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
     """Return arrays, checked to be in matrix order: a square grid given the wrong way round cannot be told here."""
-    x, y, z = (np.asarray(values, dtype=float) for values in (w1, w2, losses))
+    x, y = line_of(names[0], w1), line_of(names[1], w2)
+    z = numbers(names[2], losses, gaps=gaps)
     if z.shape != (x.size, y.size):
         raise ValueError(
-            f"losses needs shape (len(w1), len(w2)) = ({x.size}, {y.size}), got {z.shape}: losses[i, j] belongs to "
-            "(w1[i], w2[j]); use torch.meshgrid(w1, w2, indexing='ij')."
+            "{2} needs shape (len({0}), len({1})) = ".format(*names)
+            + f"({x.size}, {y.size}), got {z.shape}: "
+            "{2}[i, j] belongs to ({0}[i], {1}[j]); use torch.meshgrid({0}, {1}, indexing='ij').".format(
+                *names
+            )
         )
     return x, y, z
 
@@ -66,19 +84,25 @@ def plot_contour(
         losses: [n1, n2], `losses[i, j]` at (w1[i], w2[j]).
         paths: label -> array [T + 1, 2 or more], of which the first two columns are drawn; the start is a square.
         points: label -> places marked by a white cross, such as minima.
-        levels: number of contour levels, or the levels.
+        levels: number of contour levels, 1 to 1000, or the levels, increasing.
         labels: of the two axes.
         unit: label of the colour bar.
         legend_loc: corner that no path passes.
         ax: where to draw; None makes a new figure.
-    Raises: ValueError: if the losses are not in this order.
+    Raises: ValueError: if the losses are not in this order or not finite, or w1, w2 or the levels do not increase.
     """
     x, y, z = _grid(w1, w2, losses)
-    ax = new_axes(figsize=(5.8, 4.4)) if ax is None else ax
+    walks = {name: _path(f"paths[{name!r}]", path, 2) for name, path in (paths or {}).items()}
+    curves_of("points", points or None, None, 2)
+    if isinstance(levels, int | np.integer):
+        check_numbers("from 1 to 1000", levels=levels)
+    else:
+        line_of("levels", levels)
+    ax = axes_for(ax, figsize=(5.8, 4.4))
     filled = ax.contourf(x, y, z.T, levels=levels, cmap="viridis", extend="both")
     ax.figure.colorbar(filled, ax=ax, label=unit, pad=0.02)
-    for name, path in (paths or {}).items():
-        _draw_path(ax, name, np.asarray(path, dtype=float)[:, :2], clip_start=False)
+    for name, path in walks.items():
+        _draw_path(ax, name, path, clip_start=False)
     for name, places in (points or {}).items():
         ax.plot(*np.array(places).T, "X", color="white", mec="black", ms=9, linestyle="none", label=name)
     ax.set(xlabel=labels[0], ylabel=labels[1], xlim=(x[0], x[-1]), ylim=(y[0], y[-1]))
@@ -86,6 +110,14 @@ def plot_contour(
     if paths or points:
         ax.legend(fontsize=9, loc=legend_loc, frameon=True, framealpha=0.9)
     return ax
+
+
+def _path(name: str, path: ArrayLike, columns: int) -> NDArray[Any]:
+    """Return the columns of a path that are drawn; it may leave a gap where a run diverged."""
+    table = numbers(name, path, None, None, gaps=True)
+    if table.shape[1] < columns:
+        raise ValueError(f"{name} needs {columns} columns or more, got shape {table.shape}.")
+    return table[:, :columns].copy()
 
 
 def _draw_path(ax: Any, name: str, path: NDArray[Any], *, clip_start: bool = True, **options: Any) -> None:
@@ -116,19 +148,22 @@ def plot_surface(
         losses: [n1, n2], `losses[i, j]` at (w1[i], w2[j]).
         paths: label -> array [T + 1, 3]: w1, w2, loss; what leaves the drawn square is cut off.
         view: elevation and azimuth in degrees.
-        opacity: of the surface; below 1 what lies under a plain is seen through it.
+        opacity: of the surface, > 0; below 1 what lies under a plain is seen through it.
         ax: 3-D Axes; None makes a new figure that holds nothing else.
-    Raises: ValueError: if the losses are not in this order.
+    Raises: ValueError: if the losses are not in this order or not finite, or `ax` is not three-dimensional.
     """
     x, y, z = _grid(w1, w2, losses)
-    ax = new_axes(figsize=(6.6, 4.8), subplot_kw={"projection": "3d"}) if ax is None else ax
+    walks = {name: _path(f"paths[{name!r}]", path, 3) for name, path in (paths or {}).items()}
+    check_numbers("finite", **{"elevation of view": view[0], "azimuth of view": view[1]})
+    if not 0 < opacity <= 1:
+        raise ValueError(f"opacity needs 0 < opacity <= 1, got opacity={opacity!r}.")
+    ax = axes_for(ax, projection="3d", figsize=(6.6, 4.8), subplot_kw={"projection": "3d"})
     ax.computed_zorder = False  # else Matplotlib hides whole paths behind the surface they lie on
     ax.plot_surface(
         *np.meshgrid(x, y, indexing="ij"), z, cmap="viridis", alpha=opacity, lw=0, rcount=60, ccount=60,
         antialiased=False, zorder=1,
     )  # fmt: skip
-    for name, path in (paths or {}).items():
-        walked = np.asarray(path, dtype=float)[:, :3].copy()
+    for name, walked in walks.items():
         outside = (
             (walked[:, 0] < x[0]) | (walked[:, 0] > x[-1]) | (walked[:, 1] < y[0]) | (walked[:, 1] > y[-1])
         )
@@ -174,13 +209,19 @@ def plot_outcomes(
         ax: where to draw; None makes a new figure.
     Raises: ValueError: if the outcomes are not in matrix order, or there is one without a name.
     """
-    across, up, ends = _grid(x, y, outcomes)
+    across, up, ends = _grid(x, y, outcomes, ("x", "y", "outcomes"))
+    if log_y:
+        numbers("y", y, rule="> 0")
+    numbers("outcomes", ends + 1, rule="whole and >= 0")
+    curves_of("limits", limits or None, rule="> 0" if log_y else "finite")
+    if len(points):
+        numbers("points", points, None, 2)
     if ends.max() >= len(names) or len(names) > len(OUTCOME_COLORS):
         raise ValueError(
             f"{len(names)} names for outcomes up to {int(ends.max())}: give one name per outcome, "
             f"{len(OUTCOME_COLORS)} at most."
         )
-    ax = new_axes(figsize=(6.8, 4.6)) if ax is None else ax
+    ax = axes_for(ax, figsize=(6.8, 4.6))
     colors = ["0.9", *OUTCOME_COLORS[: len(names)]]
     ax.pcolormesh(across, up, ends.T, cmap=ListedColormap(colors), vmin=-1.5, vmax=len(names) - 0.5)
     for label, value in (limits or {}).items():
@@ -215,13 +256,18 @@ def plot_share(
         limits: method -> the learning rate beyond which none is predicted to arrive, a dashed line of its colour.
         ylabel: what the share is of.
         ax: where to draw; None makes a new figure.
+    Raises: ValueError: if a learning rate is not positive, a share lies outside [0, 1], or a limit has no curve.
     """
-    ax = new_axes(figsize=(7.4, 3.8)) if ax is None else ax
+    rates = numbers("lrs", lrs, None, rule="> 0")
+    curves = curves_of("shares", shares, ("lrs", rates.size), rule="in [0, 1]")
+    check_labels("limits", limits, "shares", shares)
+    curves_of("limits", limits or None, rule="> 0")
+    ax = axes_for(ax, figsize=(7.4, 3.8))
     taken = {method_look(name).get("color") for name in shares}
     spare = itertools.cycle(color for color in OUTCOME_COLORS if color not in taken)
-    for name, share in shares.items():
+    for name, share in curves.items():
         look = method_look(name) or {"color": next(spare)}
-        ax.plot(np.asarray(lrs), np.asarray(share), marker=".", label=name, **look)
+        ax.plot(rates, share, marker=".", label=name, **look)
         if limits is not None and name in limits:
             ax.axvline(limits[name], color=look["color"], linestyle=(0, (4, 3)), lw=1.2)
     if limits:

@@ -1,5 +1,6 @@
 """How sure, and which configuration? Figures of intervals, of repeated runs and of searches, predictions drawn in."""
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,8 +17,19 @@ from course_utils.plotting._base import (
     ORANGE,
     SKY,
     VERMILION,
-    new_axes,
+    axes_for,
     styled,
+)
+from course_utils.plotting._records import (
+    check_filled,
+    check_labels,
+    check_length,
+    check_most,
+    check_numbers,
+    curves_of,
+    line_of,
+    numbers,
+    pairs_of,
 )
 
 # Intervals and searches are no methods of training: they have colours of their own, the same in every figure here.
@@ -45,10 +57,16 @@ def plot_coverage(
         shares: true shares [points].
         coverage: name of the interval -> exact coverage [points].
         nominal: what was promised, drawn as a dashed line.
-        simulated: name -> (shares, coverage) counted in a simulation, drawn as dots.
+        simulated: name of `coverage` -> (shares, coverage) counted in a simulation, drawn as dots.
         ax: where to draw; None makes a new figure.
+    Raises: ValueError: if a share or a coverage lies outside [0, 1], or what was simulated has no curve.
     """
-    ax = new_axes() if ax is None else ax
+    side = ("shares", numbers("shares", shares, None, rule="in [0, 1]").size)
+    curves_of("coverage", coverage, side, rule="in [0, 1]")
+    check_numbers("in [0, 1]", nominal=nominal)
+    check_labels("simulated", simulated, "coverage", coverage)
+    pairs_of("simulated", simulated or None, x_rule="in [0, 1]", rule="in [0, 1]", runs=False)
+    ax = axes_for(ax)
     for name, values in coverage.items():
         ax.plot(shares, values, label=name, lw=1.5, **LOOKS.get(name, {}))
     for name, (places, values) in (simulated or {}).items():
@@ -73,9 +91,11 @@ def plot_null_statistics(
         critical: beyond plus or minus this value a test at 5 % rejects; shaded.
         xlabel: which statistic.
         ax: where to draw; None makes a new figure.
+    Raises: ValueError: if a statistic is not finite, or the deviation or the critical value is not positive.
     """
-    ax = new_axes() if ax is None else ax
-    values = np.asarray(statistics, dtype=float)
+    values = numbers("statistics", statistics, None)
+    check_numbers("> 0", predicted_sd=predicted_sd, critical=critical)
+    ax = axes_for(ax)
     end = float(np.ceil(max(np.abs(values).max(), 3 * predicted_sd)))
     z = np.linspace(-end, end, 400)
     ax.hist(
@@ -116,11 +136,13 @@ def plot_against_prediction(
         xlabel: what x is.
         ylabel: what the values are, with their unit.
         ax: where to draw; None makes a new figure.
-    Raises: ValueError: if a measurement has no prediction.
+    Raises: ValueError: if the two have other names, or one has not a finite value per position.
     """
-    if missing := set(measured) - set(predicted):
-        raise ValueError(f"a prediction belongs to each measurement; {sorted(missing)} have none.")
-    ax = new_axes() if ax is None else ax
+    side = ("x", numbers("x", x, None).size)
+    curves_of("measured", measured, side)
+    check_labels("predicted", predicted, "measured", measured, every=True)
+    curves_of("predicted", predicted, side)
+    ax = axes_for(ax)
     for name, values in measured.items():
         (dots,) = ax.plot(x, values, "o", ms=7, mec="white", label=name)
         ax.plot(x, predicted[name], color=dots.get_color(), lw=1.5)
@@ -145,8 +167,16 @@ def plot_lr_range(
         minima: learning rate of the lowest smoothed loss, per seed; the range is shaded.
         divergences: learning rate at which a run counts as diverged, per seed; the range is shaded.
         ax: where to draw; None makes a new figure.
+    Raises: ValueError: if a rate or the first loss is not positive, or a run has not one finite loss per rate.
     """
-    ax = new_axes() if ax is None else ax
+    check_filled("runs", runs)
+    for seed, (lrs, losses) in enumerate(runs):
+        side = ("its rates", numbers(f"rates of runs[{seed}]", lrs, None, rule="> 0").size)
+        numbers(f"losses of runs[{seed}]", losses, side)
+        check_numbers("> 0", **{f"first loss of runs[{seed}]": losses[0]})
+    for name, found in (("minima", minima), ("divergences", divergences)):
+        numbers(name, found, ("runs", len(runs)), rule="> 0")
+    ax = axes_for(ax)
     for number, (lrs, losses) in enumerate(runs):
         ax.plot(
             lrs, losses, color=BLUE, lw=1.2, alpha=0.7, label=None if number else f"runs (n = {len(runs)})"
@@ -177,13 +207,21 @@ def plot_response_surface(
         lrs: the columns' learning rates, in a geometric series.
         decays: the rows' weight decays, in a geometric series.
         losses: [decays, lrs].
-        marked: label -> points (lr, decay).
+        marked: label -> points (lr, decay); three labels at most.
         limits: losses at the ends of the colours, which are logarithmic between them; None takes those of `losses`.
         title: above the axes.
         ax: where to draw; None makes a new figure.
+    Raises: ValueError: if a number is not positive, rates or decays do not increase, or the losses have another shape.
     """
-    ax = new_axes() if ax is None else ax
-    values = np.asarray(losses, dtype=float)
+    sides = [
+        (name, line_of(name, line, rule="> 0").size) for name, line in (("decays", decays), ("lrs", lrs))
+    ]
+    values = numbers("losses", losses, *sides, rule="> 0")
+    check_most("marked", marked or (), 3)
+    curves_of("marked", marked or None, None, 2, rule="> 0")
+    if limits is not None:
+        line_of("limits", limits, rule="> 0")
+    ax = axes_for(ax)
     low, high = (values.min(), values.max()) if limits is None else limits
     mesh = ax.pcolormesh(
         lrs, decays, values, shading="nearest", cmap="viridis_r", norm=LogNorm(vmin=low, vmax=high)
@@ -218,12 +256,23 @@ def plot_halving(
     Args:
         units: of the rungs, ascending.
         curves: [configurations, rungs], what the whole runs would show.
-        survivors: per rung the indices that took part in it.
+        survivors: per rung the indices that took part in it: all in the first, and then no new one.
         best: index of the configuration with the lowest loss at the end; drawn whole, dashed where it was dropped.
         ax: where to draw; None makes a new figure.
+    Raises: ValueError: if the units do not increase, a loss is not finite, or an index survives that is none.
     """
-    ax = new_axes() if ax is None else ax
-    values = np.asarray(curves, dtype=float)
+    rungs = ("units", line_of("units", units, rule="> 0").size)
+    values = numbers("curves", curves, None, rungs)
+    check_length("survivors", survivors, len(units), "units")
+    known = set(range(len(values)))
+    alive = [set(indices) for indices in survivors]
+    if alive[0] != known or any(later - earlier for earlier, later in itertools.pairwise(alive)):
+        raise ValueError(
+            f"survivors begins with all indices of curves, 0 to {len(values) - 1}, and drops some, got {survivors}."
+        )
+    if best not in known:
+        raise ValueError(f"best must be an index of curves, from 0 to {len(values) - 1}, got {best}.")
+    ax = axes_for(ax)
     reached = [max(k for k, alive in enumerate(survivors) if i in alive) for i in range(len(values))]
     for i, last in enumerate(reached):
         color = GREEN if last == len(units) - 1 else GREY
@@ -250,10 +299,13 @@ def plot_search_progress(
         best_so_far: name of the search -> [searches, trials], not increasing along the trials.
         ylabel: which result, with its unit.
         ax: where to draw; None makes a new figure.
+    Raises: ValueError: if a result is not finite, or increases along the trials.
     """
-    ax = new_axes() if ax is None else ax
-    for name, runs in best_so_far.items():
-        values = np.asarray(runs, dtype=float)
+    records = curves_of("best_so_far", best_so_far, None, None)
+    if wrong := [name for name, values in records.items() if (np.diff(values) > 0).any()]:
+        raise ValueError(f"best_so_far[{wrong[0]!r}] increases along the trials: take its running minimum.")
+    ax = axes_for(ax)
+    for name, values in records.items():
         low, middle, high = np.quantile(values, [0.25, 0.5, 0.75], axis=0)
         trials = np.arange(1, values.shape[1] + 1)
         (line,) = ax.plot(trials, middle, label=f"{name} (n = {len(values)})", **LOOKS.get(name, {}))

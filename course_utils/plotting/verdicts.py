@@ -6,7 +6,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import ArrayLike
 
-from course_utils.plotting._base import BLACK, BLUE, GREY, SKY, VERMILION, new_axes, styled
+from course_utils.plotting._base import BLACK, BLUE, GREY, SKY, VERMILION, axes_for, styled
+from course_utils.plotting._records import check_numbers, curves_of
 
 _ROW_INCHES = 0.3
 
@@ -25,15 +26,15 @@ def plot_published(
         limit: half of the axis, > 1.
         xlabel: what a distance is.
         ax: where to draw; None makes a new figure, as tall as it has rows.
-    Raises: ValueError: if the limit is not beyond 1, the edge of the interval.
+    Raises: ValueError: if the limit is not beyond 1, the edge of the interval, or a distance is not finite.
     """
-    if limit <= 1:
-        raise ValueError(f"limit must be more than 1, the edge of the interval, got {limit}.")
-    ax = new_axes(figsize=(9.0, _ROW_INCHES * len(distances) + 1.0)) if ax is None else ax
+    check_numbers("> 1", limit=limit)  # 1 is the edge of the interval
+    curves_of("distances", distances)
+    ax = axes_for(ax, figsize=(9.0, _ROW_INCHES * len(distances) + 1.0))
     ax.axvspan(-1, 1, color=SKY, alpha=0.3, lw=0)
     ax.axvline(0, color=GREY, lw=1.0)
     for row, values in enumerate(distances.values()):
-        for value in np.atleast_1d(np.asarray(values, dtype=float)):
+        for value in np.ravel(np.asarray(values, dtype=float)):
             inside, shown = abs(value) <= 1, abs(value) < limit
             marker = "o" if shown else ">" if value > 0 else "<"
             place = value if shown else np.copysign(limit, value)

@@ -15,6 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from course_utils._checks import check_at_least, check_floating, check_positive
+from course_utils._types import checked
 from course_utils.datasets import Dataset
 from course_utils.models import MLP
 from course_utils.seeding import make_generator
@@ -22,20 +24,30 @@ from course_utils.speedrun.rules import WIDTHS
 
 
 class TextbookAdam:
-    """Adam as a book prints it: a loop over parameters that allocates a tensor for every operation."""
+    """Adam as a book prints it: a loop over parameters that allocates a tensor for every operation.
 
+    Args:
+        params: tensors of floating-point numbers, any shapes; as in a book, one that comes twice moves twice.
+        lr: learning rate >= 0.
+    Raises: ValueError: if lr is negative or no number. TypeError: if a parameter holds no floating-point numbers.
+    """
+
+    @checked
     def __init__(self, params: list[Tensor], lr: float = 1e-3) -> None:
+        check_positive("lr", lr, strict=False)
+        check_floating(**{f"params[{k}]": p for k, p in enumerate(params)})
         self.params, self.lr, self.t = params, lr, 0
         self.m = [torch.zeros_like(p) for p in params]
         self.v = [torch.zeros_like(p) for p in params]
 
     @torch.no_grad()
     def step(self) -> None:
-        """Move every parameter once."""
+        """Move every parameter once. Raises: ValueError: if one has no gradient; then none has moved."""
+        if any(p.grad is None for p in self.params):
+            raise ValueError("params must all have a gradient, one has none: call backward() before step().")
         self.t += 1
         for k, p in enumerate(self.params):
-            grad = p.grad
-            assert grad is not None
+            grad: Any = p.grad
             self.m[k] = 0.9 * self.m[k] + (1 - 0.9) * grad
             self.v[k] = 0.999 * self.v[k] + (1 - 0.999) * grad**2
             m_hat = self.m[k] / (1 - 0.9**self.t)
@@ -50,11 +62,14 @@ class PublishedRecipe:
         data: with splits "train" and "val" of 28x28 images.
         batch_size: images a step; 256 in S0.
         seed: of the initial weights and of the order of the images.
+    Raises: ValueError: if batch_size or seed is out of its range.
     """
 
+    @checked
     def __init__(self, data: Dataset, batch_size: int = 256, seed: int = 0) -> None:
         from torch.utils.data import DataLoader
 
+        check_at_least("batch_size", batch_size, 1)
         train, val = (_OneByOne(data, split) for split in ("train", "val"))
         # a DataLoader takes any object with len() and [index]; its annotation asks for a subclass of Dataset
         loader: Any = partial(DataLoader, batch_size=batch_size, generator=make_generator(seed))
@@ -82,7 +97,8 @@ class PublishedRecipe:
             self.step_losses.append(loss.item())
             shown = f"loss {loss.item():6.3f}"  # what its progress bar says
             watch.lap("bookkeeping")
-        assert shown
+        if not shown:
+            raise ValueError("An epoch needs at least one batch of training images, got none.")
         self.validate()
         watch.lap("validation")
         return dict(watch.seconds)

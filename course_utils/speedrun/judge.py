@@ -2,6 +2,7 @@
 
 import datetime
 import hashlib
+import inspect
 import math
 import os
 import statistics
@@ -13,6 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from course_utils._checks import check_at_least
+from course_utils._types import checked, describe
 from course_utils.datasets import Dataset
 from course_utils.devices import one_thread, processor_name
 from course_utils.speedrun.baseline import PublishedRecipe
@@ -75,6 +78,7 @@ class Entry:
         return asdict(self) | {"mean": self.mean, "bound": self.bound, "units": self.units}
 
 
+@checked
 def judge(
     recipe: Recipe,
     data: Dataset,
@@ -95,12 +99,18 @@ def judge(
         data: a data set of RACES.
         name: of the entry.
         text: source of the recipe; the seeds follow from it and from the name.
-        num_seeds: how many runs; 10 is the rule.
+        num_seeds: how many runs, at least 2; 10 is the rule.
         progress: called with a line after each run.
-    Raises: ValueError: if the data set has no race, or a network breaks the rules (see `check_network`).
+
+    Raises:
+        ValueError: if the data set has no race, there are fewer than two seeds, or a network breaks the rules (see
+            `check_network`). TypeError: if the recipe does not take three arguments or returns no network.
+        Exception: what the recipe raises comes as it is, with its line.
     """
+    check_at_least("num_seeds", num_seeds, 2)
+    _check_signature(recipe)
     if data.name not in RACES:
-        raise ValueError(f"there is no race on {data.name}; choose one of {', '.join(RACES)}.")
+        raise ValueError(f"there is no race on {data.name}; choose data of one of {', '.join(RACES)}.")
     seeds = fresh_seeds(f"{name}\n{text}", num_seeds)
     with one_thread():
         accuracies, seconds, units = _run_all(recipe, data, seeds, progress)
@@ -150,7 +160,19 @@ def _timed(recipe: Recipe, data: Dataset, seed: int) -> tuple[nn.Module, float]:
         torch.manual_seed(seed)
         start = _cpu_seconds()
         network = recipe(images, labels, seed)
-        return network, _cpu_seconds() - start
+        seconds = _cpu_seconds() - start
+    if not isinstance(network, nn.Module):
+        raise TypeError(f"recipe must return a network, an nn.Module, got {describe(network)}.")
+    return network, seconds
+
+
+def _check_signature(recipe: Recipe) -> None:
+    try:
+        inspect.signature(recipe).bind("images", "labels", 0)
+    except TypeError as error:
+        raise TypeError(f"recipe must take (images, labels, seed): {error}.") from None
+    except ValueError:  # a function of C tells nothing of its arguments
+        return
 
 
 def _cpu_seconds() -> float:

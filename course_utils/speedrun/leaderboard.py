@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from course_utils._files import replace_text
+from course_utils._types import checked
 from course_utils.speedrun import recipes
 from course_utils.speedrun.judge import Entry
 from course_utils.speedrun.recipes import RECIPES, Recipe
 
 
+@checked
 def read_entries(path: str | Path) -> list[Entry]:
     """Return the entries of a leaderboard, the cheapest first; none where there is no file.
 
@@ -29,16 +31,19 @@ def read_entries(path: str | Path) -> list[Entry]:
     return sorted(entries, key=lambda entry: (entry.dataset, entry.units))
 
 
+@checked
 def add_entry(path: str | Path, entry: Entry) -> list[Entry]:
     """Write an entry that passes into a leaderboard and return its entries; an older one of that name gives way.
 
-    Raises: ValueError: if the entry misses the target, or the file is no leaderboard.
+    Raises: ValueError: if the entry misses the target, or the file is no leaderboard or a folder.
     """
     if not entry.passes:
         raise ValueError(
             f"{entry.name} misses the target: the bound {100 * entry.bound:.2f} % is below {100 * entry.target:.2f} %."
         )
     path = Path(path)
+    if path.is_dir():
+        raise ValueError(f"path must be of a file, got path={str(path)!r}, a folder.")
     key = (entry.dataset, entry.name)
     others = [known for known in read_entries(path) if (known.dataset, known.name) != key]
     entries = sorted([*others, entry], key=lambda each: (each.dataset, each.units))
@@ -47,6 +52,7 @@ def add_entry(path: str | Path, entry: Entry) -> list[Entry]:
     return entries
 
 
+@checked
 def as_table(entries: Sequence[Entry]) -> str:
     """Return the entries as lines of text: level, recipe, accuracy, bound, cost."""
     head = f"{'data set':<14}{'level':<10}{'recipe':<20}{'mean %':>8}{'bound %':>9}{'seconds':>9}{'epochs of S0':>14}"
@@ -58,6 +64,7 @@ def as_table(entries: Sequence[Entry]) -> str:
     return "\n".join([head, *lines])
 
 
+@checked
 def find_recipe(wanted: str) -> tuple[str, str, Recipe]:
     """Return name, text and function of a recipe: one of RECIPES, or that of a Python file.
 

@@ -10,6 +10,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from course_utils._checks import check_at_least, check_probability, check_shape
+from course_utils._given import call_given
+from course_utils._types import checked, describe
+
 WIDTHS = (
     784,
     512,
@@ -46,44 +50,56 @@ RACES = {
 }
 
 
+@checked
 def lower_bound(accuracies: Sequence[float]) -> float:
     r"""Return :math:`\bar a - 1.64\, s / \sqrt n`, which has to reach the target.
 
     Args:
         accuracies: one a seed, at least two, as fractions.
-    Raises: ValueError: if there are fewer than two: one run has no spread.
+    Raises: ValueError: if there are fewer than two: one run has no spread; or one is not in [0, 1].
     """
     if len(accuracies) < 2:
-        raise ValueError(f"a mean needs at least two seeds to have a standard error, got {len(accuracies)}.")
+        raise ValueError(
+            f"accuracies of at least two seeds are needed for a standard error, got {len(accuracies)}."
+        )
+    for accuracy in accuracies:
+        check_probability("accuracies", accuracy)
     standard_error = statistics.stdev(accuracies) / math.sqrt(len(accuracies))
     return statistics.fmean(accuracies) - Z_ONE_SIDED * standard_error
 
 
+@checked
 def fresh_seeds(text: str, n: int = NUM_SEEDS) -> list[int]:
     """Return n seeds that follow from the text of a recipe: nobody can have tuned it on them, and all get the same.
 
     Whoever changes the text gets others; to change it until they are lucky ones is against the rule's spirit, and an
     entry's bound says how much luck there is to have.
+
+    Raises: ValueError: if n is below 1.
     """
+    check_at_least("n", n, 1)
     return [
         int.from_bytes(hashlib.sha256(f"{k}:{text}".encode()).digest()[:4], "big") for k in range(n)
     ]  # 32 bits: valid wherever a seed is taken
 
 
+@checked
 def check_network(network: nn.Module, images: Tensor) -> None:
     """See that a network is the one of the race and looks at every image once.
 
     Args:
         network: what a recipe returned.
-        images: a few uint8 test images [N, 784].
-    Raises: ValueError: if its linear layers have other sizes, one of them sees an image more than once (test-time
-        augmentation, an ensemble), other layers hold matrices, or its output is not [N, 10].
+        images: a few test images [N, 784], uint8 as a recipe gets them, at least one.
+    Raises: ValueError: if it cannot take the images, its linear layers have other sizes, one of them sees an image more
+        than once (test-time augmentation, an ensemble), other layers hold matrices, or its output is not [N, 10].
     """
+    check_shape("images", images.shape, (None, WIDTHS[0]))
+    check_at_least("the number of images", len(images), 1)
     layers = [module for module in network.modules() if isinstance(module, nn.Linear)]
     sizes = tuple((layer.in_features, layer.out_features) for layer in layers)
     if sizes != tuple(itertools.pairwise(WIDTHS)):
         raise ValueError(
-            f"the race is between networks of sizes {WIDTHS}; this one has linear layers {sizes}."
+            f"network must have the sizes {WIDTHS} of the race; this one has linear layers {sizes}."
         )
     own = {id(layer.weight) for layer in layers}
     if others := [n for n, p in network.named_parameters() if p.ndim > 1 and id(p) not in own]:
@@ -96,7 +112,7 @@ def check_network(network: nn.Module, images: Tensor) -> None:
     handles = [layer.register_forward_pre_hook(count) for layer in layers]
     try:
         with torch.no_grad():
-            logits = network.eval()(images)
+            logits = call_given("network", network.eval(), "images", images)
     finally:
         for handle in handles:
             handle.remove()
@@ -104,5 +120,5 @@ def check_network(network: nn.Module, images: Tensor) -> None:
         raise ValueError(
             f"each layer sees each image once; {len(images)} images became {list(rows.values())} rows."
         )
-    if logits.shape != (len(images), WIDTHS[-1]):
-        raise ValueError(f"logits need the shape {(len(images), WIDTHS[-1])}, got {tuple(logits.shape)}.")
+    if getattr(logits, "shape", None) != (len(images), WIDTHS[-1]):
+        raise ValueError(f"logits need the shape {(len(images), WIDTHS[-1])}, got {describe(logits)}.")

@@ -3,9 +3,12 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
+from course_utils._types import checked, describe
 from course_utils.seeding import fork_seeds
+from course_utils.sweeps.jobs import SweepRecord
 from course_utils.sweeps.running import run_sweep
 
 
@@ -29,6 +32,7 @@ class Halving:
     units_of_all: int  # every configuration trained to the end
 
 
+@checked
 def successive_halving(
     function: Callable[..., float],
     configurations: Sequence[Mapping[str, Any]],
@@ -44,13 +48,14 @@ def successive_halving(
     R units a rung, (k + 1) R in all, instead of n R (eq. 12.20).
 
     Args:
-        function: `function(units=..., seed=..., **configuration)` -> loss; NaN or an error counts as infinite.
+        function: `function(units=..., seed=..., **configuration)` -> a number; NaN or an error counts as infinite.
         configurations: keyword arguments; each keeps its seed over all rungs.
         budget: units R of the last rung; divisible by eta to the power of the rungs before it.
         eta: of how many the best is kept, at least 2.
         seed: of the seeds of the configurations.
         num_jobs: as in `run_sweep`, for the jobs of one rung.
-    Raises: ValueError: if eta is below 2, there are fewer than eta configurations, or the budget does not divide.
+    Raises: ValueError: if eta is below 2, there are fewer than eta configurations, the budget does not divide, or no
+        configuration has a finite loss. TypeError: if the function returns no number.
     Source: K. Jamieson, A. Talwalkar 2015, arXiv:1502.07943.
     """
     n = len(configurations)
@@ -68,7 +73,11 @@ def successive_halving(
     for level in range(depth + 1):
         units = budget // eta ** (depth - level)
         jobs = [{"seed": seeds[i], **configurations[i], "units": units} for i in alive]
-        losses = [_loss(record.result) for record in run_sweep(function, jobs, num_jobs=num_jobs)]
+        records = run_sweep(function, jobs, num_jobs=num_jobs)
+        losses = [_loss(record) for record in records]
+        if not any(map(math.isfinite, losses)):
+            reason = next((record.error for record in records if record.failed), "all are infinite or NaN")
+            raise ValueError(f"function gave none of {len(losses)} configurations a finite loss: {reason}.")
         rungs.append(Rung(units, tuple(alive), tuple(losses)))
         order = sorted(range(len(alive)), key=losses.__getitem__)  # stable: of two equal ones the earlier
         alive = [alive[i] for i in sorted(order[: len(alive) // eta])]
@@ -80,5 +89,9 @@ def successive_halving(
     return Halving(tuple(rungs), best, spent, resumed, n * budget)
 
 
-def _loss(result: float | None) -> float:
-    return math.inf if result is None or math.isnan(result) else float(result)
+def _loss(record: SweepRecord) -> float:
+    if record.failed:
+        return math.inf
+    if not isinstance(record.result, Real):
+        raise TypeError(f"function must return its loss, a number, got {describe(record.result)}.")
+    return math.inf if math.isnan(record.result) else float(record.result)

@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from course_utils._checks import check_at_least
+from course_utils._types import checked
 from course_utils.devices import one_thread
 from course_utils.seeding import fork_seeds
 
@@ -35,6 +37,7 @@ class SweepRecord:
         return bool(self.error)
 
 
+@checked
 def number_jobs(configurations: Sequence[Mapping[str, Any]], seed: int) -> list[Job]:
     """Return the jobs of a list; a configuration with a "seed" keeps it, the others get one each from `fork_seeds`.
 
@@ -48,6 +51,7 @@ def number_jobs(configurations: Sequence[Mapping[str, Any]], seed: int) -> list[
     return jobs
 
 
+@checked
 def run_job(function: Callable[..., Any], job: Job) -> SweepRecord:
     """Call the function on one thread, so that its sums have one order on every machine; errors are recorded."""
     with one_thread():
@@ -57,10 +61,16 @@ def run_job(function: Callable[..., Any], job: Job) -> SweepRecord:
             return SweepRecord(job.configuration, job.seed, None, f"{type(error).__name__}: {error}")
 
 
+@checked
 def run_batch(
     function: Callable[..., Any], jobs: Sequence[Job], seconds: float
 ) -> tuple[list[SweepRecord], float]:
-    """Run the first job, and further ones until `seconds` are over; return their records and the seconds it took."""
+    """Run the first job, and further ones until `seconds` are over; return their records and the seconds it took.
+
+    Raises: ValueError: if there is no job, or `seconds` is negative.
+    """
+    check_at_least("jobs", len(jobs), 1)
+    check_at_least("seconds", seconds, 0)
     start = time.perf_counter()
     records: list[SweepRecord] = []
     while not records or (len(records) < len(jobs) and time.perf_counter() - start < seconds):

@@ -4,11 +4,15 @@ import math
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
+from course_utils._given import loss_of
+from course_utils._types import checked
 from course_utils.training import train
+from course_utils.training.evaluation import check_sizes
 
 
 @dataclass(frozen=True)
@@ -22,6 +26,7 @@ class LRRange:
     lr_at_divergence: float  # where it had become `divergence` times that; infinite if it never did
 
 
+@checked
 def lr_range_test(
     model: nn.Module,
     data: tuple[Tensor, Tensor],
@@ -50,14 +55,18 @@ def lr_range_test(
         num_steps: K.
         smoothing: weight of the past in the moving average, [0, 1).
         divergence: the run counts as diverged where the smoothed loss exceeds this many times its minimum so far.
-    Raises: ValueError: if the range or the number of steps is empty, or smoothing is not in [0, 1).
+    Raises: ValueError: if the range or the number of steps is empty, a number is out of its range, or the model cannot
+        take x, or cross_entropy not compare its output with y.
     Source: L. N. Smith 2015, arXiv:1506.01186, section 3.3.
     """
-    if not 0 < lr_min < lr_max or num_steps < 2 or not 0 <= smoothing < 1:
+    if not 0 < lr_min < lr_max < math.inf or num_steps < 2 or not 0 <= smoothing < 1 or not divergence > 1:
         raise ValueError(
-            "the range test needs 0 < lr_min < lr_max, 2 or more steps and 0 <= smoothing < 1, got "
-            f"{lr_min}, {lr_max}, {num_steps} and {smoothing}."
+            "the range test needs 0 < lr_min < lr_max, num_steps >= 2, 0 <= smoothing < 1 and divergence > 1, got "
+            f"{lr_min}, {lr_max}, {num_steps}, {smoothing} and {divergence}."
         )
+    check_sizes(data, 1, batch_size)
+    _check_first_batch(model, data, batch_size)
+    batch_size = int(batch_size)  # torch splits by no number of NumPy
     ratio = lr_max / lr_min
     for group in optimizer.param_groups:
         group["lr"] = group["initial_lr"] = lr_min
@@ -82,3 +91,11 @@ def lr_range_test(
         if corrected < lowest:
             lowest, at_minimum = corrected, lr
     return LRRange(lrs, losses, smoothed, at_minimum, at_divergence)
+
+
+@torch.no_grad()
+def _check_first_batch(model: nn.Module, data: tuple[Tensor, Tensor], batch_size: int) -> None:
+    """Compute one loss before anything is changed; buffers and the global random stream stay as they are."""
+    buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
+    with torch.random.fork_rng():
+        loss_of(model, buffers, data[0][:batch_size], data[1][:batch_size], F.cross_entropy)

@@ -11,7 +11,8 @@ import math
 from typing import Any
 
 from course_utils import optimizers
-from course_utils._checks import check_choice
+from course_utils._checks import check_at_least, check_choice
+from course_utils._types import checked
 from course_utils.initializers import he_normal_
 from course_utils.models import MLP
 from course_utils.seeding import make_generator
@@ -21,6 +22,7 @@ from course_utils.training import evaluate, train
 OPTIMIZERS = ("SGD", "Momentum", "Nesterov", "EMAMomentum", "AdaGrad", "RMSProp", "Adam", "AdamW")
 
 
+@checked
 def score_network(
     *,
     seed: int,
@@ -51,6 +53,7 @@ def score_network(
     Raises: ValueError: if the optimizer is unknown, or a number is out of its range.
     """
     check_choice("optimizer", optimizer, OPTIMIZERS)
+    check_at_least("width", width, 1)
     task = load_task(dataset, split_seed)
     model = MLP(
         (task.train[0].shape[1], width, 10),
@@ -58,7 +61,7 @@ def score_network(
     )
     history = train(
         model, task.train, getattr(optimizers, optimizer)(model.parameters(), lr=lr, **options),
-        num_epochs=num_epochs, batch_size=batch_size, generator=make_generator(seed), on_divergence="stop",
+        num_epochs=num_epochs, batch_size=int(batch_size), generator=make_generator(seed), on_divergence="stop",
     )  # fmt: skip
     validation = evaluate(model, task.validation)
     return {

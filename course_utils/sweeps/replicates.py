@@ -14,8 +14,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from course_utils._checks import check_at_least
+from course_utils._types import checked
 from course_utils.datasets import load
+from course_utils.devices import resolve_device
 from course_utils.seeding import make_generator
+from course_utils.sweeps._arguments import check_data, check_rates
+from course_utils.training.evaluation import check_sizes
 
 Data = tuple[Tensor, Tensor]
 
@@ -48,9 +53,12 @@ class Replicates:
         return _forward(self.parameters, data[0]).argmax(2) == data[1]
 
 
-@functools.lru_cache(maxsize=8)
+@checked
 def load_task(
-    dataset: str, split_seed: int, sizes: tuple[int, int, int] = (1000, 1000, 3000), device: str = "cpu"
+    dataset: str,
+    split_seed: int,
+    sizes: tuple[int, int, int] = (1000, 1000, 3000),
+    device: str | torch.device = "cpu",
 ) -> Task:
     """Return 5,000 images of a data set, shuffled once and split, each 28 x 28 reduced to the means of 2 x 2 pixels.
 
@@ -59,10 +67,17 @@ def load_task(
         split_seed: of the permutation that comes before the split.
         sizes: of training, validation and test set; together at most 5,000.
         device: where the tensors live.
-    Raises: ValueError: if more than 5,000 images are asked for.
+    Raises: ValueError: if a set is to be empty or all together to have more than 5,000 images, or the data set or the
+        device is unknown. RuntimeError: if this machine has no such device.
     """
-    if sum(sizes) > 5_000:
-        raise ValueError(f"sizes add up to at most 5,000 images, got {sizes}.")
+    if sum(sizes) > 5_000 or min(sizes) < 1:
+        raise ValueError(f"sizes must be 1 or more and add up to at most 5,000 images, got {tuple(sizes)}.")
+    check_at_least("split_seed", split_seed, 0)
+    return _load_task(dataset, split_seed, tuple(sizes), resolve_device(str(device)))
+
+
+@functools.lru_cache(maxsize=8)
+def _load_task(dataset: str, split_seed: int, sizes: tuple[int, ...], device: torch.device) -> Task:
     data = load(dataset)
     parts = [(data.tensors(name), n) for name, n in (("train", 4000), ("val", 500), ("test", 500))]
     x, y = (torch.cat([tensors[k][:n] for tensors, n in parts]) for k in (0, 1))
@@ -73,6 +88,7 @@ def load_task(
     return Task(*((x[index].to(device), y[index].to(device)) for index in sets))
 
 
+@checked
 def train_replicates(
     data: Data,
     *,
@@ -103,13 +119,22 @@ def train_replicates(
         weight_decay: lambda, added to the gradient as torch.optim.SGD does (for SGD the decoupled form is the same).
         validation: evaluated after the epochs of `evaluate_after`.
         evaluate_after: epochs, from 1; None is every one.
-    Raises: ValueError: if the two lists of seeds differ in length.
+    Raises: ValueError: if the two lists of seeds differ in length, a number is out of range, or data do not fit the
+        widths. TypeError: if x holds no floating-point numbers or y no int64.
     """
-    if len(weight_seeds) != len(order_seeds) or not weight_seeds:
+    if len(weight_seeds) != len(order_seeds) or not len(weight_seeds):
+        raise ValueError("weight_seeds and order_seeds need a seed for each network, "
+                         f"got {len(weight_seeds)} and {len(order_seeds)}.")  # fmt: skip
+    check_rates(data[0].dtype, lr, momentum, weight_decay)
+    check_sizes(data, num_epochs, batch_size)
+    check_data("data", data, widths, data[0].dtype)
+    check_data("validation", validation or data, widths, data[0].dtype)
+    if evaluate_after is not None and not all(1 <= epoch <= num_epochs for epoch in evaluate_after):
         raise ValueError(
-            f"each network needs a weight seed and an order seed, got {len(weight_seeds)} and {len(order_seeds)}."
+            f"evaluate_after needs epochs from 1 to num_epochs={num_epochs}, got {evaluate_after}."
         )
     x, y = data
+    batch_size = int(batch_size)  # torch splits by no number of NumPy
     parameters = _he_start(widths, weight_seeds, x)
     velocity = [torch.zeros_like(p) for p in parameters]
     generators = [make_generator(seed) for seed in order_seeds]
@@ -144,13 +169,14 @@ def train_replicates(
     return run
 
 
+@checked
 def score_replicates(
     *,
     seed: int,
     num_replicates: int,
     dataset: str = "mnist-5k",
     split_seed: int = 0,
-    device: str = "cpu",
+    device: str | torch.device = "cpu",
     width: int = 32,
     **options: Any,
 ) -> dict[str, Any]:
@@ -167,7 +193,11 @@ def score_replicates(
         options: lr, batch_size, num_epochs, ... of `train_replicates`.
     Returns: "epochs", "val_loss", "val_accuracy" (one row per evaluated epoch, one column per replicate) and
         "test_accuracy" (per replicate, at the end).
+    Raises: ValueError: as of `load_task` and `train_replicates`, and if a number is out of its range.
     """
+    check_at_least("num_replicates", num_replicates, 1)
+    check_at_least("width", width, 1)
+    check_at_least("seed", seed, 0)
     task = load_task(dataset, split_seed, device=device)
     seeds = [seed + r for r in range(num_replicates)]
     run = train_replicates(

@@ -11,11 +11,13 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from course_utils._types import checked
 from course_utils.sweeps.jobs import Job, SweepRecord, number_jobs
 from course_utils.sweeps.store import ResultsFile, check_storable
 from course_utils.sweeps.workers import compute
 
 
+@checked
 def run_sweep(
     function: Callable[..., Any],
     configurations: Sequence[Mapping[str, Any]],
@@ -88,6 +90,7 @@ def stop_workers() -> None:
     get_reusable_executor().shutdown(wait=True)
 
 
+@checked
 @contextlib.contextmanager
 def local_dask(num_workers: int = 2) -> Iterator[None]:
     """Run the sweeps of the block on a Dask scheduler of its own with `num_workers` processes, all on the loopback.

@@ -13,6 +13,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from course_utils._checks import check_at_least
+from course_utils._types import checked
 from course_utils.sweeps.jobs import Job, SweepRecord
 
 SYNC_EVERY = (
@@ -30,6 +32,7 @@ class ResultsFile:
     What was appended survives the death of this process at once, and that of the machine after `SYNC_EVERY` seconds.
     """
 
+    @checked
     def __init__(self, path: str | os.PathLike[str], function: Callable[..., Any], seed: int) -> None:
         """Name the file; nothing is read or written before `with`.
 
@@ -37,21 +40,24 @@ class ResultsFile:
             path: of the file, made with its folder where it is not there; `path`.lock is beside it while a sweep runs.
             function: the function of a module: its name stands in the header.
             seed: as in `run_sweep`, in the header too.
-        Raises: ValueError: if the function has no name to be found again by.
+        Raises: ValueError: if the function has no name to be found again by, or the seed is negative.
         """
+        check_at_least("seed", seed, 0)
         self.path = Path(path)
-        self._header = _dumps({"function": name_of(function), "seed": seed, "format": 1})
+        self._header = _dumps({"function": name_of(function), "seed": int(seed), "format": 1})
         self._known: dict[str, SweepRecord] = {}
         self._synced = 0.0
 
     def __enter__(self) -> "ResultsFile":
         """Lock the file, read it, and cut an unfinished line off.
 
-        Raises: ValueError: if it holds results of another function or seed, or a line is damaged. BlockingIOError: if
+        Raises: ValueError: if it is a folder or of another function or seed, or a line is damaged. BlockingIOError: if
             another sweep writes it.
         """
         from filelock import FileLock, Timeout  # comes with torch
 
+        if self.path.is_dir():
+            raise ValueError(f"path must be of a file, got path={str(self.path)!r}, a folder.")
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._lock = FileLock(f"{self.path}.lock", timeout=0)
         try:
@@ -146,6 +152,7 @@ class ResultsFile:
         return SweepRecord(**fields)
 
 
+@checked
 def name_of(function: Callable[..., Any]) -> str:
     """Return module and name of a function, such as "course_utils.sweeps.networks.score_network".
 
@@ -164,6 +171,7 @@ def name_of(function: Callable[..., Any]) -> str:
     return f"{module}.{name}"
 
 
+@checked
 def check_storable(jobs: Iterable[Job]) -> None:
     """Raise TypeError unless JSON can hold what each job is given; the message names the job and the value."""
     for job in jobs:

@@ -13,6 +13,7 @@ from concurrent.futures import CancelledError
 from concurrent.futures.process import BrokenProcessPool  # what joblib raises when a process is gone
 from typing import Any
 
+from course_utils._types import checked
 from course_utils.sweeps.jobs import Job, SweepRecord, run_batch, run_job
 
 ATTEMPTS = 2  # of joblib's processes: in company, and again alone. Dask's scheduler counts by itself
@@ -23,6 +24,7 @@ FIRST_WIDTH = 256  # tasks at the scheduler, and one more for each that ends: wo
 Ended = Iterator[list[tuple[Job, SweepRecord]]]
 
 
+@checked
 def compute(function: Callable[..., Any], jobs: Sequence[Job], num_jobs: int) -> Ended:
     """Yield jobs with their records as they end, in any order.
 

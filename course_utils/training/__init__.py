@@ -4,14 +4,17 @@ Beside the loop: `logs` writes a run as CSV, JSON and TensorBoard events, `sympt
 wrong with it, and `published` reads the runs of others.
 """
 
-from course_utils.training.checkpoints import CheckpointError, load_checkpoint, save_checkpoint
+from course_utils.training.checkpoints import CheckpointWarning, load_checkpoint, save_checkpoint
+from course_utils.training.containers import CheckpointError
 from course_utils.training.doctor import Finding, examine
-from course_utils.training.loop import evaluate, has_fast_bfloat16, train
+from course_utils.training.evaluation import evaluate, has_fast_bfloat16
+from course_utils.training.loop import train
 from course_utils.training.records import Diverged, EpochRecord, Evaluation, History
 from course_utils.training.symptoms import Recorder, Symptoms
 
 __all__ = [
     "CheckpointError",
+    "CheckpointWarning",
     "Diverged",
     "EpochRecord",
     "Evaluation",

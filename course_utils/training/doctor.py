@@ -11,6 +11,7 @@ import statistics
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
+from course_utils._types import checked
 from course_utils.training.symptoms import FIRST, ROUNDING, Symptoms
 
 # Causes, in the words of the verdict.
@@ -64,6 +65,7 @@ class Finding(NamedTuple):
         return f"{self.cause}: {self.evidence}. {self.way_out}"
 
 
+@checked
 def examine(symptoms: Symptoms) -> list[Finding]:
     """Return what the rules find, strongest first; the empty list says that nothing was seen, not that all is well."""
     findings = [finding for rule in RULES if (finding := rule(symptoms)) is not None]
@@ -189,9 +191,9 @@ def _lr_high(s: Symptoms) -> Finding | None:
     if math.isfinite(highest) and (highest <= RISE * s.losses[0] or _late_level(s) < UNFINISHED):
         return None  # one bad batch, from which the run recovered
     ratio = max(s.update_ratios.values(), default=math.nan)
-    seen = (
-        f"the loss rose from {s.losses[0]:.3g} to {highest:.3g}, first steps {ratio:.1g} of the weights' norm"
-    )
+    seen = f"the loss rose from {s.losses[0]:.3g} to {highest:.3g}"
+    if not math.isnan(ratio):
+        seen += f", first steps {ratio:.1g} of the weights' norm"
     return Finding(LR_HIGH, seen, "Divide the learning rate by 10 until the loss falls.", CURVE)
 
 

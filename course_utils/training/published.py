@@ -6,7 +6,7 @@ device, and become an `MLP` of ours: S0 numbers its linear layers 0, 2, 4, ... b
 """
 
 import json
-import pickle
+import pickle  # nosec B403  # for the name of its error; nothing is unpickled
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from course_utils._checks import naming
+from course_utils._types import checked
 from course_utils.models import MLP
 
 _ACTIVATIONS = {"ReLU": "relu", "Tanh": "tanh", "Identity": "identity", "Sigmoid": "sigmoid"}
@@ -31,6 +33,7 @@ class PublishedRun:
     step_losses: tuple[float, ...]
 
 
+@checked
 def load_published(folder: str | Path, name: str, *, device: str | torch.device = "cpu") -> PublishedRun:
     """Return the run called `name` from its three files.
 
@@ -41,8 +44,11 @@ def load_published(folder: str | Path, name: str, *, device: str | torch.device 
 
     Raises:
         FileNotFoundError: if one of the files is missing; the message lists them.
-        ValueError: if a file does not hold what the format says, or the weights do not fit the configuration.
+        ValueError: if torch knows no such device, a file does not hold what the format says, or the weights do not fit
+            the configuration.
     """
+    with naming(f"device={device!r}"):
+        device = torch.device(device)
     files = [Path(folder) / f"{name}{ending}" for ending in (".config", ".tar", "_results.json")]
     if missing := [file.name for file in files if not file.is_file()]:
         raise FileNotFoundError(

@@ -7,7 +7,17 @@ from torch import Tensor
 
 
 class Diverged(RuntimeError):
-    """The loss became infinite or NaN; the message names the step and a way out."""
+    """A loss or a weight became infinite or NaN; the message names the step, the place, the cause and a way out.
+
+    The model is left with the weights of the step before, where these are finite.
+    """
+
+    def __init__(
+        self, message: str, history: "History | None" = None, last_weights: dict[str, Tensor] | None = None
+    ) -> None:
+        super().__init__(message)
+        self.history = history  # with the loss that is not finite as its last
+        self.last_weights = last_weights  # of the last finished epoch, or of the start if there is none
 
 
 @dataclass(frozen=True)

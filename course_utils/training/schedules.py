@@ -3,8 +3,10 @@
 from collections.abc import Callable
 
 from course_utils._checks import check_probability
+from course_utils._types import checked
 
 
+@checked
 def warmup_then_linear(total: int, warmup: float = 0.1) -> Callable[[int], float]:
     r"""Return the share of the peak rate at step t: a straight line up, then a straight line down to 0.
 

@@ -12,8 +12,10 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
+from course_utils._checks import naming
+from course_utils._types import checked
 from course_utils.probes import layer_stats, record_outputs, update_to_weight_ratio
-from course_utils.training.loop import Data, evaluate
+from course_utils.training.evaluation import Data, check_sizes, evaluate
 
 ROUNDING = 1e-5  # relative; means of some hundred float32 losses differ by about 1e-6 when they are regrouped
 FIRST = 20  # steps that count as the beginning
@@ -52,11 +54,20 @@ class Recorder:
     Args:
         model: any module that takes inputs [N, ...] and returns logits [N, K].
         validation: (x, y), for the overlap with the inputs that were seen and for the honest validation loss.
+    Raises: ValueError: if nothing of the model can be trained, or x and y differ in number.
     """
 
+    @checked
     def __init__(self, model: nn.Module, validation: Data | None = None) -> None:
         self._model, self._validation = model, validation
         self._named = {n: p for n, p in model.named_parameters() if p.requires_grad}
+        if not self._named:
+            raise ValueError(
+                f"model must have parameters that require a gradient, got {type(model).__name__} without."
+            )
+        if validation is not None:
+            with naming("validation"):
+                check_sizes(validation, 1, 1)
         self._before = self._copy()
         self._ratios: dict[str, list[float]] = {n: [] for n, p in self._named.items() if p.ndim >= 2}
         self._moved, self._had_gradient = dict.fromkeys(self._named, False), dict.fromkeys(self._named, False)
@@ -104,6 +115,7 @@ class Recorder:
             self._cosines.append(float(gradient @ self._last_gradient) / lengths if lengths else 0.0)
         self._last_gradient = gradient
 
+    @checked
     def symptoms(
         self,
         losses: Sequence[float],
@@ -119,6 +131,7 @@ class Recorder:
             accuracies: what the loop reports as accuracies.
             evaluation: the loop's own evaluation: returns a validation loss. It is called twice in a row.
             error: the exception that ended the run.
+        Raises: ValueError: if `evaluation` returns no number, or the model cannot take the validation inputs.
         """
         repeated, changed = self._repeat(evaluation)
         inputs = torch.cat([x.flatten().double() for x in self._first_inputs] or [torch.tensor([math.nan])])
@@ -150,12 +163,16 @@ class Recorder:
         if evaluation is None:
             return (), False
         before = {name: b.clone() for name, b in self._model.named_buffers()}
-        values = (float(evaluation()), float(evaluation()))
+        with naming("evaluation() must return a number"):
+            values = (float(evaluation()), float(evaluation()))
         changed = any(not torch.equal(before[name], b) for name, b in self._model.named_buffers())
         return values, changed
 
     def _honest_loss(self) -> float:
-        return math.nan if self._validation is None else evaluate(self._model, self._validation).loss
+        if self._validation is None:
+            return math.nan
+        with naming("validation"):
+            return evaluate(self._model, self._validation).loss
 
     def _hidden_outputs(self) -> dict[str, Tensor]:
         """Return the preactivations of the hidden linear layers on the last batch, in evaluation mode."""
@@ -169,7 +186,7 @@ class Recorder:
 
 
 def _fingerprints(x: Tensor) -> set[int]:
-    return {hash(row.tobytes()) for row in x.detach().flatten(1).cpu().numpy()}
+    return {hash(row.tobytes()) for row in x.detach().reshape(len(x), -1).cpu().numpy()}
 
 
 def _are_probabilities(output: Tensor) -> bool:

@@ -47,6 +47,12 @@ for (const button of document.querySelectorAll(".search-button__button")) button
 // So does that of a folded cell.
 for (const button of document.querySelectorAll("details.hide > summary")) button.removeAttribute("aria-label");
 
+// The theme's button that prints had its program in an attribute, which the policy of the pages forbids.
+for (const button of document.querySelectorAll("[data-prints]")) button.addEventListener("click", () => window.print());
+
+// From a disk the search finds pages, but no browser lets it read them for a summary.
+if (location.protocol === "file:") DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;
+
 // A formula that is wider than the page can be scrolled: by keyboard too.
 window.addEventListener("load", async () => {
   await window.MathJax?.startup?.promise;

@@ -110,7 +110,7 @@ def headings(notebook: Notebook) -> Iterator[tuple[int, int, str]]:
 def wrong_title(notebook: Notebook, number: str) -> Iterator[Finding]:
     """Ask for a title that starts with the number of the file: '# 5 · ...' in 05_....ipynb."""
     titles = [text for _, level, text in headings(notebook) if level == 1]
-    if not number.isdigit():
+    if not number.isdecimal():
         yield Finding(None, "the file name starts with two digits and _", "rename the file")
     elif titles and not re.match(rf"0?{int(number)} · \S", titles[0]):
         yield Finding(

@@ -4,21 +4,13 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from course_utils.authoring import traces
+from course_utils.authoring.form import programs
 from course_utils.authoring.form.base import Finding, Rule
 from course_utils.authoring.library import Notebook, tags_of
 
 MIN_ALT = 20  # characters; below it is a label and not a description
 
-_MACHINE = {
-    "absolute paths": re.compile(
-        r"(?<![\w.:/<])/(?:home|Users|root|tmp|work|mnt|opt|private|var|usr|content|kaggle|scratch)/[\w.]"
-        r"|\b[A-Z]:\\+\w|\bsite-packages\b|(?<!\w)~/\.?\w"
-    ),
-    "host names or addresses": re.compile(
-        r"\blocalhost\b|\b(?:127|10|192\.168|172\.(?:1[6-9]|2\d|3[01]))(?:\.\d{1,3}){2,3}\b"
-        r"|\b\w+@[\w-]+:[~/]"
-    ),
-}
 _UNSTABLE = {
     "versions": re.compile(r"(?<![\w.])v?\d+\.\d+\.\d+(?:\+\w+)?(?![\w.]*\d)|\+cu\d+|\bPython \d"),
     "timings": re.compile(
@@ -76,14 +68,24 @@ def _html_alts(text: str) -> Iterator[str]:
 
 
 def machine_traces(notebook: Notebook) -> Iterator[Finding]:
-    """Refuse what names the machine or its user, in sources and in all outputs."""
+    """Refuse what names the machine or its user, and what looks like a key, in sources and in all outputs."""
     for index, cell in enumerate(notebook.cells):
-        text = "\n".join(
-            [cell.source, *(text for output in cell.get("outputs", []) for text in texts(output))]
-        )
-        for kind, pattern in _MACHINE.items():
-            if match := pattern.search(text):
-                yield Finding(index, f"no {kind}, got {match[0]!r}", "write relative paths, print no machine")
+        said = [text for output in cell.get("outputs", []) for text in (*texts(output), *_asides(output))]
+        text = "\n".join([str(cell.source), *said])
+        for kind, found in traces.machine_traces(text):
+            yield Finding(index, f"no {kind}, got {found!r}", "write relative paths, print no machine")
+        for kind, found in traces.secrets(text):
+            yield Finding(
+                index, f"nothing that looks like a key ({kind}), got {found!r}",
+                "take it out, and make it worthless where it is from: what was committed is known",
+            )  # fmt: skip
+
+
+def _asides(output: Notebook) -> Iterator[str]:
+    """Yield what stands in an output beside what it says: the lines of a traceback, the words of its metadata."""
+    yield from (str(line) for line in output.get("traceback", []))
+    for told in output.get("metadata", {}).values():
+        yield from map(str, told.values() if isinstance(told, dict) else [told])
 
 
 def unstable_outputs(notebook: Notebook) -> Iterator[Finding]:
@@ -125,5 +127,5 @@ def wrong_counts(notebook: Notebook) -> Iterator[Finding]:
 
 
 RULES: tuple[Rule, ...] = (
-    missing_alt_texts, machine_traces, unstable_outputs, errors_and_stderr, wrong_counts,
+    missing_alt_texts, machine_traces, unstable_outputs, errors_and_stderr, wrong_counts, *programs.RULES,
 )  # fmt: skip

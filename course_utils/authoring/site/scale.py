@@ -1,11 +1,11 @@
 """The page on clusters: its text stands in site/cluster.md, its numbers in benchmarks/results/scale-out.json."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from course_utils.authoring.library import CourseError
+from course_utils.authoring.site.tables import filled, simple_table
 
 _NAP = 0.5  # seconds, of the long job in benchmarks/scale_out.py
 _MEASURED = ("what", "where", "jobs", "seconds", "ms a job")
@@ -17,15 +17,7 @@ def cluster_page(text: str, results: Path) -> str:
 
     Raises: CourseError: if a number is asked for that was not measured, or one was measured and is not asked for.
     """
-    values = _values(json.loads(results.read_text(encoding="utf-8")))
-    for name, value in values.items():
-        if (place := f"{{{{ {name} }}}}") not in text:
-            raise CourseError(f"site/cluster.md does not show {name}. Put {place} where it belongs.")
-        text = text.replace(place, value)
-    if "{{" in text:
-        asked = text[text.index("{{") :].split("}}")[0].strip("{ ")
-        raise CourseError(f"site/cluster.md asks for {asked}; known are {', '.join(values)}.")
-    return text
+    return filled(text, _values(json.loads(results.read_text(encoding="utf-8"))), "cluster.md")
 
 
 def _values(stored: Mapping[str, Any]) -> dict[str, str]:
@@ -38,7 +30,7 @@ def _values(stored: Mapping[str, Any]) -> dict[str, str]:
     killed = stored["killed"]
     return {
         "num_jobs": f"{killed['jobs']:,}",
-        "measured": _table(_MEASURED, map(_measured, stored["rows"])),
+        "measured": simple_table(_MEASURED, map(_measured, stored["rows"])),
         "empty_microseconds": f"{1e6 * seconds[tiny] / jobs[tiny]:.0f}",
         "nap_milliseconds": f"{1e3 * (2 * seconds[nap] / jobs[nap] - _NAP):.0f}",  # two of them at a time
         "two_by_one": f"{one / two:.2f}",
@@ -47,7 +39,7 @@ def _values(stored: Mapping[str, Any]) -> dict[str, str]:
         "load": stored["machine"]["load"],
         "megabytes": f"{killed['megabytes of a worker']}",
         "killed": _killed(killed),
-        "best": _table(_BEST, map(_best, stored["best"])),
+        "best": simple_table(_BEST, map(_best, stored["best"])),
         "machine": ", ".join(f"{name} {value}" for name, value in stored["machine"].items()),
     }  # fmt: skip
 
@@ -69,8 +61,3 @@ def _measured(row: Mapping[str, Any]) -> Sequence[str]:
 def _best(row: Mapping[str, Any]) -> Sequence[str]:
     accuracy = f"{100 * row['test_accuracy']:.1f} ± {100 * row['half_width']:.1f} %"
     return row["dataset"], row["optimizer"], f"{row['lr']:g}", accuracy, f"{row['seeds']}"
-
-
-def _table(heads: Sequence[str], body: Iterable[Sequence[str]]) -> str:
-    lines = [heads, ["---"] * len(heads), *body]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -54,7 +54,7 @@ def print_pdf(running: Any, deck: Path, output: Path) -> int:
     try:
         page.goto(f"{deck.resolve().as_uri()}?print-pdf", timeout=LOADING)
         page.wait_for_selector(".pdf-page", timeout=LOADING)
-        page.wait_for_function("document.documentElement.dataset.ready === 'true'", timeout=LOADING)
+        page.wait_for_selector("html[data-ready='true']", state="attached", timeout=LOADING)
         page.pdf(path=output, prefer_css_page_size=True, print_background=True)
     finally:
         page.close()

@@ -20,6 +20,10 @@ _FONTS = {  # fontsource package -> faces that the decks use
 }
 _SOURCE = re.compile(r"src:\s*url\((?:\./)?([^)]+\.woff2)\)[^;}]*")
 
+# Each package has to have the hash of the lock file; none of them needs to run anything to be installed, and none may.
+INSTALL = ("ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error")
+_SPEAKER = re.compile(r"<script>((?:(?!<script).)*)<\\/script>\s*</body>", re.DOTALL)
+
 
 def install(web: Path) -> Path:
     """Return web/node_modules, filled as the lock file says; nothing is done where it is up to date.
@@ -30,8 +34,7 @@ def install(web: Path) -> Path:
     stamp = modules / ".lock"
     if stamp.exists() and stamp.read_bytes() == lock.read_bytes():
         return modules
-    command = [*_npm(), "ci", "--no-audit", "--no-fund", "--loglevel=error"]
-    done = subprocess.run(command, cwd=web, capture_output=True, text=True, check=False)
+    done = subprocess.run([*_npm(), *INSTALL], cwd=web, capture_output=True, text=True, check=False)
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
         raise CourseError(f"npm could not install the packages of {web.name}/package-lock.json: {reason}")
@@ -58,6 +61,22 @@ def script(modules: Path, name: str) -> str:
     if "</script" in text.lower():
         raise CourseError(f"{name} cannot be inlined: it contains the end tag of a script.")
     return text
+
+
+def speaker_script(modules: Path) -> str:
+    """Return the script that reveal.js writes into the speaker's window, as the browser gets it.
+
+    It lies within a JavaScript string of the notes plugin, whose escapes are undone.
+
+    Raises: CourseError: if the plugin has no such string, or more than one.
+    """
+    found = _SPEAKER.findall((modules / "reveal.js/dist/plugin/notes.js").read_text(encoding="utf-8"))
+    if len(found) != 1:
+        raise CourseError(
+            f"reveal.js writes one script into the speaker's window, found {len(found)} in notes.js; "
+            "read its new form in slides/javascript.py."
+        )
+    return re.sub(r"\\(.)", r"\1", found[0])
 
 
 def style(modules: Path, name: str) -> str:

@@ -1,0 +1,83 @@
+"""Calls of the figures of data and answers: plotting.images, calibration, functions and verdicts, for the fuzzer."""
+
+import numpy as np
+from drawing import GAPS, LEFT_OUT, REAL, REALS, SEEDS, TEXTS, axes, drawing, grid
+
+from course_utils.plotting import calibration, functions, images, verdicts
+
+LINE = [1.0, 1.5, 2.0]
+RUNS = [[2.0, 1.5, 1.2], [2.1, 1.6, 1.0]]
+IMAGES = np.arange(24.0).reshape(2, 3, 4)
+
+CALLS = [
+    drawing(images.plot_image_grid, lambda: {"images": IMAGES, "titles": ["a", "b"], "columns": 2,
+                                             "wrong": [True, False], "ax": axes()},
+            {"titles": TEXTS, "wrong": ("None",)}),
+    drawing(images.plot_image, lambda: {"image": IMAGES[0], "label": "x", "centre": 0.0, "title": "title",
+                                        "ax": axes()},
+            {"image": ("one row fewer", "negative"), "centre": (*REAL, "None")}),
+    drawing(images.plot_image, lambda: {"image": np.full((3, 4, 3), 0.5), "title": "title", "ax": axes()},
+            {"image": ("one dimension fewer", "one row fewer")}),
+    drawing(images.plot_class_scores, lambda: {"scores": {"before": LINE, "after": LINE}, "classes": ["a", "b", "c"],
+                                               "xlabel": "logit", "true_class": 1, "reference": 0.1, "ax": axes()},
+            {"scores": (*REALS, "key missing", "other key"), "classes": TEXTS, "true_class": ("None", "0"),
+             "reference": (*REAL, "None")}),
+    drawing(images.plot_confusion, lambda: {"counts": [[3, 0], [1, 2]], "classes": ["a", "b"], "title": "title",
+                                            "ax": axes()},
+            {"counts": ("entry 0",), "classes": TEXTS}),
+    drawing(images.plot_epochs, lambda: {"running": {"a": RUNS}, "at_end": {"b": RUNS}, "steps": [1.0, 2.0],
+                                         "final": {"test": (1.0, 0.1)}, "ylabel": "loss", "ax": axes()},
+            {"running": (*SEEDS, *REALS, "other key"), "at_end": (*LEFT_OUT, *SEEDS, *REALS, *GAPS, "other key"),
+             "steps": (*SEEDS, *REALS, "None"), "final": (*LEFT_OUT, *REALS, "other key")}),
+    drawing(calibration.plot_with_prediction, lambda: {"measured": {"a": (LINE, RUNS)},
+                                                       "predicted": {"a": (LINE, LINE)},
+                                                       "xlabel": "x", "ylabel": "y", "mark": "o", "xscale": "log",
+                                                       "yscale": "linear", "ax": axes()},
+            {"predicted": LEFT_OUT}),
+    drawing(calibration.plot_expected_scores, lambda: {"reports": [0.0, 0.5, 1.0], "scores": {"a": [3.0, 1.0, 2.0]},
+                                                       "truth": 0.5, "ax": axes()},
+            {"reports": ("entry 0.0",), "scores": (*REALS, *GAPS, "other key"), "truth": ("0.0",)}),
+    drawing(calibration.plot_reliability, lambda: {"confidence": np.array([np.nan, 0.6, 0.9]),
+                                                   "accuracy": np.array([np.nan, 0.5, 0.8]), "counts": [0, 30, 10],
+                                                   "title": "none", "ax": axes()},
+            {"confidence": ("nan", "inf"), "accuracy": ("nan", "inf"), "counts": ("entry 0",)}),
+    drawing(calibration.plot_accuracy_calibration, lambda: {"accuracy": {"mixup": [90.0, 91.0]},
+                                                            "error": {"mixup": [1.0, 2.0]},
+                                                            "half_widths": {"mixup": (0.5, 0.2)}, "floor": 0.5,
+                                                            "ax": axes()},
+            {"accuracy": ("entry 0.0",), "error": ("entry 0.0",), "half_widths": ("entry 0.0",), "floor": ("None",
+             "0.0")}),
+    drawing(calibration.plot_early_stopping, lambda: {"losses": LINE, "stops": {"patience 1": (0, 1)},
+                                                      "expected": LINE,
+                                                      "ax": axes()},
+            {"losses": REALS, "stops": ("empty", "key missing", "other key", "entry 0"), "expected": (*REALS,
+             "None")}),
+    drawing(calibration.plot_mixed_images, lambda: {"images": IMAGES, "titles": ["a", "b"], "axes": grid(2)},
+            {"images": ("negative",), "titles": TEXTS}),
+    drawing(functions.plot_approximations, lambda: {"x": LINE, "target": LINE, "approximations": {"a": RUNS},
+                                                    "knots": [1.2], "promised": (1.2, 1.8), "target_name": "f",
+                                                    "ax": axes()},
+            {"x": REALS, "target": REALS, "approximations": (*SEEDS, *REALS, "other key"), "knots": (*REALS, "None",
+             "entry twice"), "promised": (*REALS, "None")}),
+    drawing(functions.plot_scaling, lambda: {"series": {"a": (LINE, RUNS)}, "predicted": {"b": (LINE, LINE)},
+                                             "xlabel": "x", "ylabel": "y", "ax": axes()},
+            {"series": ("other key",), "predicted": (*LEFT_OUT, "other key")}),
+    drawing(functions.plot_runs, lambda: {"results": {"a": [1.0, 2.0], "b": [3.0]},
+                                          "intervals": {"a": (1.0, 1.5, 2.0)},
+                                          "references": {"c": 2.0}, "ylabel": "error", "log": True, "ax": axes()},
+            {"results": SEEDS, "intervals": LEFT_OUT, "references": (*LEFT_OUT, "other key")}),
+    drawing(functions.plot_missing, lambda: {"steps": [1, 2, 3], "missing": {"a": RUNS}, "level": 0.5, "ax": axes()},
+            {"steps": ("entry 0.5",), "missing": (*SEEDS, *REALS, "other key"), "level": REAL}),
+    drawing(functions.plot_pieces, lambda: {"knots": LINE, "heights": [0.0, 1.0, 0.5], "ylabel": "output",
+                                            "ax": axes()},
+            {"knots": REALS, "heights": REALS}),
+    drawing(functions.plot_patterns, lambda: {"patterns": np.eye(3, 4), "extent": (0.0, 1.0),
+                                              "borders": {"a": 0.5, "b": 1.0}, "xlabel": "x", "ylabel": "unit",
+                                              "ax": axes()},
+            {"patterns": ("one row fewer",), "extent": (*REALS, "None"), "borders": (*LEFT_OUT, "other key")}),
+    drawing(verdicts.plot_published, lambda: {"distances": {"first": [0.5, -9.0]}, "limit": 4.0, "xlabel": "distance",
+                                              "ax": axes()},
+            {"distances": (*SEEDS, *REALS, "other key")}),
+]  # fmt: skip
+EXEMPT: dict[str, str] = {}
+WEIGHT = 0.5  # a figure takes ten times as long as a formula
