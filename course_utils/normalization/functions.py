@@ -212,7 +212,7 @@ def _check_batch(x: Tensor, **parameters: Tensor) -> None:
     _check_features(x, **parameters)
     if len(x) < 2:
         raise ValueError(
-            f"BatchNorm1d needs at least 2 examples to estimate a variance, got batch x of shape {tuple(x.shape)}. "
+            f"BatchNorm1d needs at least 2 examples to estimate a variance, got batch of shape {tuple(x.shape)}. "
             "Use LayerNorm, or call model.eval()."
         )
 

@@ -14,10 +14,12 @@ Numbers = NDArray[np.float64]
 Side = int | None | tuple[str, int]
 
 LARGEST = 1e150  # sums and squares of what is drawn stay finite
+LARGEST_LOG = 1e300  # on a logarithmic axis of means there are no squares; an exploding signal gets there
 ROUNDING = 1e-6  # a share that was summed in single precision may be a little above 1
 RULES: dict[str, Callable[[Numbers], NDArray[np.bool_]]] = {
     "finite": lambda x: np.abs(x) <= LARGEST,
     "> 0": lambda x: (x > 0) & (x <= LARGEST),
+    "positive": lambda x: (x > 0) & (x <= LARGEST_LOG),
     ">= 0": lambda x: (x >= 0) & (x <= LARGEST),
     "> 1": lambda x: (x > 1) & (x <= LARGEST),
     "in [0, 1]": lambda x: (x >= -ROUNDING) & (x <= 1 + ROUNDING),
@@ -53,8 +55,9 @@ def numbers(name: str, values: ArrayLike, *shape: Side, rule: str = "finite", ga
     if not good.all():
         place = tuple(int(i) for i in np.argwhere(~good)[0])
         where = f" at {place if len(place) > 1 else place[0]}" if place else ""
-        too_large = LARGEST < abs(array[place]) < np.inf
-        words = f"at most {LARGEST:g} in size" if too_large else rule
+        largest = LARGEST_LOG if rule == "positive" else LARGEST
+        too_large = largest < abs(array[place]) < np.inf
+        words = f"at most {largest:g} in size" if too_large else rule
         raise ValueError(f"{name} must be {words}, got {array[place]:g}{where}.")
     return array
 

@@ -54,11 +54,11 @@ def plot_layer_profiles(
         ax: where to draw; None makes a new figure.
     Raises: ValueError: if a prediction has another number of layers than its measurement, or a number is not positive.
     """
-    curves = curves_of("measured", measured, None, None, rule="> 0")
+    curves = curves_of("measured", measured, None, None, rule="positive")
     check_labels("predicted", predicted, "measured", measured)
     for label, values in (predicted or {}).items():
-        numbers(f"predicted[{label!r}]", values, (f"measured[{label!r}]", curves[label].shape[1]), rule="> 0")
-    check_numbers("> 0", target=target)
+        numbers(f"predicted[{label!r}]", values, (f"measured[{label!r}]", curves[label].shape[1]), rule="positive")
+    check_numbers("positive", target=target)
     ax = axes_for(ax)
     for label, runs in curves.items():
         layers = np.arange(1, runs.shape[1] + 1)
