@@ -185,7 +185,7 @@ def test_parameters_that_require_gradients_are_filled_in_place():
         (lambda: init.glorot_normal_(torch.empty(3, 2), gain=0.0), "gain must be a finite number > 0"),
         (lambda: init.normal_(torch.empty(3, 2), std=-1.0), "std must be a finite number >= 0"),
         (lambda: init.lsuv_(nn.ReLU(), torch.ones(2, 2)), "needs a model with nn.Linear or convolution"),
-        (lambda: init.lsuv_(nn.Linear(2, 2), torch.zeros(5, 2)), "output has the variance 0: it is the same for every input"),
+        (lambda: init.lsuv_(nn.Linear(2, 2), torch.zeros(5, 2)), "output has the variance 0: it is the same for every"),
         (lambda: init.lsuv_(nn.Linear(2, 2), torch.ones(5, 2), target=0.0), "target must be a finite number > 0"),
     ],
 )  # fmt: skip

@@ -57,7 +57,9 @@ def plot_layer_profiles(
     curves = curves_of("measured", measured, None, None, rule="positive")
     check_labels("predicted", predicted, "measured", measured)
     for label, values in (predicted or {}).items():
-        numbers(f"predicted[{label!r}]", values, (f"measured[{label!r}]", curves[label].shape[1]), rule="positive")
+        numbers(
+            f"predicted[{label!r}]", values, (f"measured[{label!r}]", curves[label].shape[1]), rule="positive"
+        )
     check_numbers("positive", target=target)
     ax = axes_for(ax)
     for label, runs in curves.items():
