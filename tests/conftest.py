@@ -3,6 +3,8 @@
 import contextlib
 import io
 import os
+import signal
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,10 @@ import torch
 from course_utils.seeding import make_generator
 
 torch.set_num_threads(1)
+
+# A shell starts what runs in the background with Ctrl-C ignored, and tests interrupt themselves.
+if threading.current_thread() is threading.main_thread():
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 pytest_plugins = ["tally"]
 

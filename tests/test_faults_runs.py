@@ -43,11 +43,12 @@ class Traced:
 
     def start(self, *arguments, python=("-m", "course_utils.authoring.cli"), **options):
         """Start the real command; its output can be read."""
-        # Where the tests run in the background, a child would inherit the signal to be ignored.
+        # Where the tests run in the background or under nohup, a child would inherit the signals to be ignored.
         before = options.pop("before", lambda: None)
 
         def prepare():
             signal.signal(signal.SIGINT, signal.default_int_handler)
+            signal.signal(signal.SIGHUP, signal.SIG_DFL)
             before()
 
         options = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True} | options

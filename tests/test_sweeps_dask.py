@@ -55,7 +55,7 @@ def lock(*, seed):
 
 def pids():
     """Return the workers among the processes below this one, the oldest first."""
-    below = psutil.Process().children(recursive=True)
+    below = [p for p in psutil.Process().children(recursive=True) if p.status() != psutil.STATUS_ZOMBIE]
     return [
         p.pid for p in sorted(below, key=lambda p: p.create_time()) if "spawn_main" in " ".join(p.cmdline())
     ]
