@@ -73,6 +73,16 @@ def test_kernel_is_this_interpreter_with_one_thread_in_the_notebooks_folder(fini
     assert lines[:3] == ["1 PASSIVE", "notebooks", sys.executable]
 
 
+@pytest.mark.parametrize("command", ["run", "validate"])
+def test_threads_reach_the_kernels(course, command):
+    seen = course.root / "seen"
+    ask = f"import pathlib, torch\n_ = pathlib.Path({str(seen)!r}).write_text(str(torch.get_num_threads()))"
+    course.write("01_asks", text("# 1"), code(ask, count=1))
+    for options, threads in {("--threads", "3"): "3", (): "1"}.items():
+        course.command(command, *options)
+        assert seen.read_text() == threads
+
+
 def test_settings_reach_the_notebook_that_has_them(finished):
     course, _, _ = finished
     assert outputs_of(course, "01_good").splitlines()[3] == "3 other"

@@ -150,6 +150,20 @@ class Lab:
         return psutil.wait_procs(kernels, timeout=10)[1]
 
 
+def test_opened_run_and_closed_again_and_again_it_leaves_no_kernel(running, tmp_path, tally):
+    number, left = tally.number(each_time=1, weekly=20), 0
+    for k in range(number):
+        server = Lab(tmp_path / f"{k}")
+        context = running.new_context()
+        page = context.new_page()
+        page.set_default_timeout(PATIENCE)
+        outputs = run_all(page, server, SHORT)
+        context.close()
+        assert psutil.Process(server.process.pid).children(), "a closed page does not end its kernel"
+        left += bool(server.stop() or not outputs or any(o["output_type"] == "error" for o in outputs))
+    tally.note("JupyterLab", "opened, a lesson run, closed", tried=number, lost=left)
+
+
 @pytest.fixture(scope="module")
 def lab(running, tmp_path_factory):
     server = Lab(tmp_path_factory.mktemp("lab"))

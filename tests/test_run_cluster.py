@@ -70,6 +70,12 @@ def test_outcomes_claims_settings_durations_and_exit_code_are_those_of_a_local_r
     assert "ZeroDivisionError" in (output / "02_fails.ipynb").read_text()
 
 
+def test_threads_reach_the_workers(course, cluster):
+    course.write("01_asks", code("import torch\nassert torch.get_num_threads() == 3"))
+    there = ("run", "--scheduler", cluster.scheduler_address)
+    assert (course.command(*there, "--threads", "3")[0], course.command(*there)[0]) == (0, 1)
+
+
 @pytest.fixture
 def sleeper(course, tmp_path):
     """A notebook that says in a folder which kernels ran it, and sleeps until a file `go` is there when it begins."""

@@ -17,18 +17,21 @@ _MODULE = "course_utils.authoring.checking"  # this one, which is pytest when it
 _FOREIGN = ("PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PYTEST_DISABLE_PLUGIN_AUTOLOAD")
 
 
-def validate_all(notebooks: Sequence[Path], root: Path, *, jobs: int = 2, **options: Any) -> int:
+def validate_all(
+    notebooks: Sequence[Path], root: Path, *, jobs: int = 2, threads: int = 1, **options: Any
+) -> int:
     """Run pytest over the notebooks in a process of its own and return its exit code; its report goes to stdout.
 
     Args:
         notebooks: the stored notebooks, the longest first.
         root: the folder that the names in the report are relative to.
         jobs: how many kernels run at a time.
+        threads: how many threads a kernel shares its sums by.
         options: those of `pytest_arguments`.
     """
     with scratch_folder() as scratch:
         arguments = pytest_arguments(notebooks, root, scratch, jobs=jobs, **options)
-        inherited = kernel_environment(scratch)
+        inherited = kernel_environment(scratch, threads)
         environment = {name: value for name, value in inherited.items() if name not in _FOREIGN}
         # What pytest and its workers leave behind when they are killed is in our folder too.
         environment |= {SCRATCH: str(scratch), "TMPDIR": str(scratch)}

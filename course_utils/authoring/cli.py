@@ -81,7 +81,7 @@ def make_parser() -> argparse.ArgumentParser:
 
     run = subparsers.add_parser("run", help="execute the notebooks into build/executed")
     _add_common(run)
-    _add_set(run)
+    _add_variations(run)
     run.add_argument("--output", type=Path, help="folder of the executed copies (default: build/executed)")
     run.add_argument(
         "--scheduler", metavar="ADDRESS", help="let the workers of this Dask cluster run them, one a thread"
@@ -94,7 +94,7 @@ def make_parser() -> argparse.ArgumentParser:
 
     validate = subparsers.add_parser("validate", help="compare the stored outputs with those of a new run")
     _add_common(validate)
-    _add_set(validate)
+    _add_variations(validate)
     validate.add_argument("--rtol", type=float, help="relative tolerance of decimal numbers (default: 1e-4)")
     validate.add_argument("--atol", type=float, help="absolute tolerance of decimal numbers (default: 1e-8)")
     validate.set_defaults(command=commands.validate)
@@ -169,10 +169,13 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_set(parser: argparse.ArgumentParser) -> None:
+def _add_variations(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--set", dest="settings", action="append", default=[], metavar="NAME=VALUE",
         help="replace a parameter in the notebooks that have it; may be repeated",
+    )  # fmt: skip
+    parser.add_argument(
+        "--threads", type=_positive, default=1, help="threads of each notebook (default: 1, as for the stored outputs)"
     )  # fmt: skip
 
 

@@ -21,7 +21,7 @@ import distributed
 from distributed.comm import get_address_host_port, resolve_address
 
 from course_utils.authoring.execute import OnCell, Outcome, execute
-from course_utils.authoring.kernel import KernelPool, kernel_environment
+from course_utils.authoring.kernel import KernelPool, kernel_environment, thread_settings
 from course_utils.authoring.library import CourseError
 
 _ANSWER_WITHIN = 5.0  # seconds, of the scheduler
@@ -52,6 +52,7 @@ def run_on_cluster(
     address: str,
     *,
     settings: Mapping[Path, Mapping[str, Any]],
+    threads: int,
     timeout: float,
     on_cell: OnCell | None,
     on_done: Callable[[Outcome], None] | None,
@@ -65,6 +66,7 @@ def run_on_cluster(
         if on_cell is not None:
             client.subscribe_topic(run, lambda event: on_cell(*event[1]))
         ours = {name: value for name, value in os.environ.items() if name.startswith("COURSE_")}
+        ours |= thread_settings(threads)
 
         def submit(path: Path, how: str) -> Any:
             key = f"{run}-{path.stem}{how}"

@@ -26,8 +26,8 @@ def run(options: argparse.Namespace) -> int:
     watcher = Watcher(console)
     with watcher.watching():
         outcomes = run_all(
-            notebooks, output, settings=settings, jobs=options.jobs, scheduler=options.scheduler,
-            timeout=options.timeout, on_cell=watcher.on_cell, on_done=watcher.on_done,
+            notebooks, output, settings=settings, jobs=options.jobs, threads=options.threads,
+            scheduler=options.scheduler, timeout=options.timeout, on_cell=watcher.on_cell, on_done=watcher.on_done,
         )  # fmt: skip
     print_outcomes(outcomes, console)
     write_records(outcomes, output)  # last: where there is no room for it, the table has been seen
@@ -73,7 +73,7 @@ def validate(options: argparse.Namespace) -> int:
         return _nothing_there(root)
     code = validate_all(
         longest_first(notebooks, root / "build" / "executed"), root, rtol=options.rtol, atol=options.atol,
-        settings=options.settings, jobs=options.jobs, timeout=options.timeout,
+        settings=options.settings, jobs=options.jobs, threads=options.threads, timeout=options.timeout,
     )  # fmt: skip
     return code if code in (0, 1) else 2  # pytest's 2 to 5: internal error, wrong usage, nothing collected
 

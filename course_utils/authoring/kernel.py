@@ -1,8 +1,8 @@
 """Which Python runs the cells, and with what around it?
 
 Always the interpreter that runs `course`, whatever kernelspecs the machine has: the spec is made in memory, so a fresh
-home works and the user's Jupyter folders are neither read nor written. Each kernel has one thread for sums (their
-order, hence the last digits, would otherwise depend on the machine) and an empty IPython profile.
+home works and the user's Jupyter folders are neither read nor written. Each kernel has one thread for sums unless more
+are asked for (their order, hence the last digits, would otherwise depend on the machine) and an empty IPython profile.
 """
 
 import asyncio
@@ -36,11 +36,18 @@ _STREAMS = {"stdin": subprocess.PIPE, "stdout": subprocess.DEVNULL, "stderr": su
 _LONGEST_SOCKET_PATH = 90
 
 
-def kernel_environment(scratch: Path) -> dict[str, str]:
+def thread_settings(threads: int) -> dict[str, str]:
+    """Return the variables that set how many threads a sum is shared by."""
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+    return {**dict.fromkeys(names, str(threads)), "MKL_DYNAMIC": "FALSE"}  # else no more threads than cores
+
+
+def kernel_environment(scratch: Path, threads: int = 1) -> dict[str, str]:
     """Return this process's environment with what every kernel of the course needs on top.
 
     Args:
         scratch: an existing folder for the kernels' IPython profile; the caller removes it.
+        threads: how many share a sum. The stored outputs are made with one.
     """
     profile = scratch / "ipython" / "profile_default"
     profile.mkdir(parents=True, exist_ok=True)
@@ -48,9 +55,7 @@ def kernel_environment(scratch: Path) -> dict[str, str]:
     # A reader has no PYTHONWARNINGS; with that of a caller the kernels would print other warnings.
     inherited = {name: value for name, value in os.environ.items() if name != "PYTHONWARNINGS"}
     return inherited | {
-        "OMP_NUM_THREADS": "1",
-        "OPENBLAS_NUM_THREADS": "1",
-        "MKL_NUM_THREADS": "1",
+        **thread_settings(threads),
         "OMP_WAIT_POLICY": "PASSIVE",  # a waiting thread sleeps; spinning costs the notebook beside it a core
         "PYTHONHASHSEED": "0",  # sets print in the same order in every run
         "MPLBACKEND": "module://matplotlib_inline.backend_inline",

@@ -26,6 +26,7 @@ def run_all(
     *,
     settings: Mapping[Path, Mapping[str, Any]] | None = None,
     jobs: int = 2,
+    threads: int = 1,
     scheduler: str | None = None,
     timeout: float = 600.0,
     on_cell: OnCell | None = None,
@@ -38,6 +39,7 @@ def run_all(
         output: folder of the copies.
         settings: the parameters of each notebook, from `share_settings`.
         jobs: how many kernels run at a time here.
+        threads: how many threads a kernel shares its sums by.
         scheduler: address of a running Dask cluster, whose workers run the notebooks instead; they see the same folder.
         timeout: seconds that one cell may take.
         on_cell: called from the threads, before each cell.
@@ -51,11 +53,11 @@ def run_all(
         on_cluster = _import_cluster()
         done = on_cluster(
             longest_first(notebooks, output), output, scheduler,
-            settings=settings, timeout=timeout, on_cell=on_cell, on_done=on_done,
+            settings=settings, threads=threads, timeout=timeout, on_cell=on_cell, on_done=on_done,
         )  # fmt: skip
         return [done[notebook] for notebook in notebooks]
     with scratch_folder() as scratch:
-        environment = kernel_environment(scratch) | {SCRATCH: str(scratch)}
+        environment = kernel_environment(scratch, threads) | {SCRATCH: str(scratch)}
 
         def run_one(notebook: Path, kernels: KernelPool) -> Outcome:
             outcome = execute(
