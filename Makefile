@@ -17,7 +17,7 @@ ALLOWED := B101,B404,B603
 
 # The tests that ask for a tally.
 FAULTS = $(wildcard tests/test_faults_*.py tests/test_fuzz*.py tests/test_bad_*.py tests/test_grading.py tests/test_training_*.py tests/test_properties*.py \
-  tests/test_security*.py tests/test_lab_browser.py tests/test_site_browser.py tests/test_slides_browser.py)
+  tests/test_security*.py tests/test_sweeps_*.py tests/test_lab_browser.py tests/test_site_browser.py tests/test_slides_browser.py)
 
 .PHONY: run test lab slides site student refresh bench coverage faults audit gpu full colab links clean
 

@@ -94,7 +94,9 @@ def test_a_local_cluster_takes_no_port_that_others_may_want(cluster):
 
 
 @pytest.mark.parametrize("num_ended", [0, 30, 90])
-def test_a_worker_that_is_killed_at_any_moment_loses_nothing_that_had_ended(tmp_path, cluster, num_ended):
+def test_a_worker_that_is_killed_at_any_moment_loses_nothing_that_had_ended(
+    tmp_path, cluster, num_ended, tally
+):
     path = tmp_path / "results.jsonl"
     jobs = grid(x=range(120), sleep=[0.01])
     kept, killed = [], []
@@ -113,9 +115,10 @@ def test_a_worker_that_is_killed_at_any_moment_loses_nothing_that_had_ended(tmp_
     assert [r.result for r in records] == [fraction(seed=r.seed, x=x) for x, r in enumerate(records)]
     assert path.read_bytes().startswith(kept[0][: kept[0].rindex(b"\n") + 1])
     assert len(path.read_text().splitlines()) == 121  # nothing was computed twice and written twice
+    tally.note("sweeps", f"a Dask worker killed when {num_ended} of 120 jobs had ended", tried=1)
 
 
-def test_a_job_that_takes_its_workers_down_becomes_a_record_and_its_neighbours_do_not(cluster):
+def test_a_job_that_takes_its_workers_down_becomes_a_record_and_its_neighbours_do_not(cluster, tally):
     jobs = [{"x": x, "die": x == 5} for x in range(40)]
     records = run_sweep(fraction, jobs)
     (failed,) = [r for r in records if r.failed]
@@ -124,6 +127,7 @@ def test_a_job_that_takes_its_workers_down_becomes_a_record_and_its_neighbours_d
     assert [r.result for r in records if not r.failed] == [
         fraction(seed=r.seed, x=x) for x, r in enumerate(records) if x != 5
     ]
+    tally.note("sweeps", "a job that kills every worker", tried=1, message=failed.error)
 
 
 def test_what_cannot_be_sent_back_is_an_error_and_no_waiting(cluster):
@@ -139,7 +143,9 @@ def num_lines(path):
 # The scheduler is gone
 
 
-def test_a_scheduler_that_dies_ends_the_sweep_with_its_address_and_the_rest_is_computed_without_it(tmp_path):
+def test_a_scheduler_that_dies_ends_the_sweep_with_its_address_and_the_rest_is_computed_without_it(
+    tmp_path, tally
+):
     path = tmp_path / "results.jsonl"
     jobs = grid(x=range(400), sleep=[0.01])
     with (
@@ -152,7 +158,7 @@ def test_a_scheduler_that_dies_ends_the_sweep_with_its_address_and_the_rest_is_c
         killer.start()
         with (
             joblib.parallel_config("dask", client=client),
-            pytest.raises(ConnectionError, match=f"scheduler at {address} is gone"),
+            pytest.raises(ConnectionError, match=f"scheduler at {address} is gone") as caught,
         ):
             run_sweep(fraction, jobs, results=path)
         lost = time.monotonic()
@@ -163,6 +169,9 @@ def test_a_scheduler_that_dies_ends_the_sweep_with_its_address_and_the_rest_is_c
     assert [r.result for r in records] == [fraction(seed=r.seed, x=x) for x, r in enumerate(records)]
     assert path.read_bytes().startswith(kept)
     assert time.monotonic() - lost < 30
+    tally.note(
+        "sweeps", "the scheduler killed", tried=1, message=str(caught.value).replace(address, "tcp://...")
+    )
 
 
 # Batches, threads, workers that come later

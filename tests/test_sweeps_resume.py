@@ -213,7 +213,7 @@ def test_a_rate_of_numpy_is_the_job_of_the_same_rate_of_python(path, calls):
 # Files that were cut, damaged, or are of something else
 
 
-def test_a_file_cut_at_any_byte_of_its_last_line_is_mended_and_ends_as_if_it_had_not_been(path, calls):
+def test_a_file_cut_at_any_byte_of_its_last_line_is_mended_and_ends_as_if_it_had_not_been(path, calls, tally):
     jobs = grid(x=range(4), calls=[calls.path])
     whole = run_sweep(half, jobs, results=path)
     content = path.read_bytes()
@@ -224,15 +224,17 @@ def test_a_file_cut_at_any_byte_of_its_last_line_is_mended_and_ends_as_if_it_had
         assert run_sweep(half, jobs, results=path) == whole
         assert calls() == [3]
         assert path.read_bytes() == content
+    tally.note("sweeps", "results cut at each byte of the last line", tried=len(content) - start)
 
 
-def test_a_file_cut_within_its_header_begins_again(path):
+def test_a_file_cut_within_its_header_begins_again(path, tally):
     whole = run_sweep(half, [{"x": 1}], results=path)
     content = path.read_bytes()
     for length in range(content.index(b"\n") + 1):
         path.write_bytes(content[:length])
         assert run_sweep(half, [{"x": 1}], results=path) == whole
         assert path.read_bytes() == content
+    tally.note("sweeps", "results cut at each byte of the header", tried=content.index(b"\n") + 1)
 
 
 def test_a_tail_of_zeros_as_a_power_cut_leaves_them_is_cut_off(path):
@@ -247,15 +249,17 @@ def test_a_tail_of_zeros_as_a_power_cut_leaves_them_is_cut_off(path):
     "damage",
     ['{"configuration"', "[]", "", '{"seed": 1}', '{"configuration":1,"seed":1,"result":1,"error":""}', "\0"],
 )
-def test_a_damaged_line_in_the_middle_is_named_and_nothing_is_written(path, damage):
+def test_a_damaged_line_in_the_middle_is_named_and_nothing_is_written(path, damage, tally):
     run_sweep(half, grid(x=range(4)), results=path)
     lines = path.read_text().splitlines()
     lines[2] = damage
     path.write_text("\n".join(lines) + "\n")
     before = path.read_bytes()
-    with pytest.raises(ValueError, match=r"results.jsonl, line 3 is damaged.*Delete the line"):
+    with pytest.raises(ValueError, match=r"results.jsonl, line 3 is damaged.*Delete the line") as caught:
         run_sweep(half, grid(x=range(4)), results=path)
     assert path.read_bytes() == before
+    message = str(caught.value).replace(f"{path.parent}{os.sep}", "")
+    tally.note("sweeps", f"a line of the results replaced by {damage!r}", tried=1, message=message)
 
 
 @pytest.mark.parametrize(("function", "seed"), [(other_half, 0), (half, 1)])
@@ -305,7 +309,7 @@ def test_two_sweeps_into_one_file_at_once_are_refused_and_the_second_may_go_on_a
 
 @ONLY_UNIX
 @pytest.mark.parametrize("missing", [5, 200])  # bytes: within the last line, and before it
-def test_a_disk_that_fills_up_ends_the_sweep_and_keeps_what_was_written(path, calls, missing):
+def test_a_disk_that_fills_up_ends_the_sweep_and_keeps_what_was_written(path, calls, missing, tally):
     import resource
 
     jobs = grid(x=range(20), calls=[calls.path])
@@ -324,10 +328,11 @@ def test_a_disk_that_fills_up_ends_the_sweep_and_keeps_what_was_written(path, ca
     assert run_sweep(half, jobs, results=path) == whole
     assert calls() == list(range(content[:-missing].count(b"\n") - 1, 20))
     assert path.read_bytes() == content
+    tally.note("sweeps", f"disk full, {missing} bytes short", tried=1)
 
 
 @ONLY_UNIX
-def test_the_death_of_the_coordinating_process_loses_nothing_that_had_ended(path):
+def test_the_death_of_the_coordinating_process_loses_nothing_that_had_ended(path, tally):
     code = f"""
 from course_utils.sweeps import grid, run_sweep
 from test_sweeps_resume import slow
@@ -343,6 +348,7 @@ run_sweep(slow, grid(x=range(200)), results={str(path)!r})
     jobs = grid(x=range(kept.count(b"\n") + 4))
     assert [r.result for r in run_sweep(slow, jobs, results=path)] == [x / 7 for x in range(len(jobs))]
     assert path.read_bytes().startswith(kept)
+    tally.note("sweeps", "the sweeping process killed", tried=1)
 
 
 def wait_until(holds, seconds=60.0):
@@ -357,7 +363,7 @@ def wait_until(holds, seconds=60.0):
 
 
 @ONLY_UNIX
-def test_a_process_that_dies_of_its_job_costs_that_job_and_none_that_ended(path, monkeypatch):
+def test_a_process_that_dies_of_its_job_costs_that_job_and_none_that_ended(path, monkeypatch, tally):
     monkeypatch.setattr(workers, "ATTEMPTS", 1)  # each costs the seconds of two processes that import torch
     jobs = grid(x=range(30))
     try:
@@ -367,6 +373,7 @@ def test_a_process_that_dies_of_its_job_costs_that_job_and_none_that_ended(path,
     assert [r.result for r in records] == [x / 7 for x in range(29)] + [None]
     assert records[-1].error.startswith("WorkerDied: configuration 29, {'x': 29} with seed")
     assert len(path.read_text().splitlines()) == 1 + 30
+    tally.note("sweeps", "a process killed by its job", tried=1, message=records[-1].error)
 
 
 def test_what_was_in_a_dead_process_runs_again_in_company_and_then_alone(monkeypatch):
