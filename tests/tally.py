@@ -50,7 +50,7 @@ class Tally:
             "part": part,
             "fault": fault,
             "tried": tried,
-            "lost": lost,
+            "lost": int(lost),
             "message": message,
             "seconds": seconds,
         }

@@ -145,7 +145,11 @@ def test_a_full_disk_stops_the_run_and_loses_nothing(tmp_path, monkeypatch, call
             warnings.simplefilter("ignore", CheckpointWarning)
         lost = go(path, kind, seed=7) != saved[kind][1]
     tally.note(
-        "training", f"disk full at {call}", tried=1, lost=lost, message=without(tmp_path, caught.value)
+        "training",
+        f"disk full at {call} {after + 1}, {times} times",
+        tried=1,
+        lost=lost,
+        message=without(tmp_path, caught.value),
     )
 
 

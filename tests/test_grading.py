@@ -7,6 +7,7 @@ import random
 import re
 import shutil
 import socket
+import subprocess
 import sys
 import tomllib
 from pathlib import Path
@@ -15,6 +16,7 @@ import nbformat
 import pytest
 from conftest import code, text
 
+import course_utils
 from course_utils._seals import seal
 from course_utils.authoring.data import waiting_for_data
 from course_utils.authoring.library import CourseError, read_notebook
@@ -61,6 +63,20 @@ def lesson(course):
         code(ANSWERS["exercise-2"], "solution"),
         code("check_answer(cube, 8.0)", "exercise", outputs=[sealed_output(8.0, {})]),
     )
+
+
+@needs_walls
+def test_within_the_walls_stands_the_package_that_grades_though_python_would_find_another(
+    tmp_path, monkeypatch
+):
+    other = tmp_path / "other" / "course_utils"
+    other.mkdir(parents=True)
+    (other / "__init__.py").touch()
+    monkeypatch.setattr(course_utils, "__file__", str(other / "__init__.py"))
+    environment = contain._environment("/place", BEST)
+    ask = [sys.executable, "-c", "import course_utils; print(course_utils.__file__)"]
+    done = subprocess.run(ask, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+    assert Path(done.stdout.strip()) == other / "__init__.py"
 
 
 def submit(path, folder, student, answers):

@@ -249,7 +249,7 @@ def test_an_epoch_that_diverged_is_never_saved(tmp_path, at, on_divergence, tall
     run(twin, num_epochs=2)
     assert len(history.epochs) == 2
     assert same_weights(twin, model.state_dict())
-    tally.note("training", "diverges beside a checkpoint", tried=1)
+    tally.note("training", f"diverges in step {at} beside a checkpoint, {on_divergence}", tried=1)
 
 
 def test_looking_for_the_place_leaves_no_trace():

@@ -1,6 +1,8 @@
 // A table with class "ledger" gets a field for words, and a list of choices for each column whose head asks for one.
+// A short one is seen at a glance and gets neither.
 for (const table of document.querySelectorAll("table.ledger")) {
   const rows = [...table.tBodies[0].rows];
+  if (rows.length < 20) continue;
   const bar = document.createElement("form");
   bar.className = "ledger-filter";
   bar.setAttribute("role", "search");

@@ -20,6 +20,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
 
+import course_utils
+from course_utils.authoring.kernel import thread_settings
 from course_utils.authoring.library import CourseError
 from course_utils.authoring.student.walls import PLACE, Walls, course_files, enclose
 
@@ -137,11 +139,8 @@ def _program(steps: list[dict[str, str]], walls: Walls, limits: Limits) -> bytes
 
 
 def _environment(place: str, walls: Walls) -> dict[str, str]:
-    threads = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
     passed = {name: os.environ[name] for name in _PASSED if name in os.environ}
-    own = (
-        passed | dict.fromkeys(threads, "1") | dict.fromkeys(("HOME", "TMPDIR", "TEMP", "USERPROFILE"), place)
-    )
+    own = passed | thread_settings(1) | dict.fromkeys(("HOME", "TMPDIR", "TEMP", "USERPROFILE"), place)
     path = "/usr/bin:/bin:/usr/sbin:/sbin" if os.name != "nt" else os.environ.get("PATH", "")
     own |= {
         "PATH": path,
@@ -151,13 +150,13 @@ def _environment(place: str, walls: Walls) -> dict[str, str]:
         "CUDA_VISIBLE_DEVICES": "",
     }
     own |= {"IPYTHONDIR": f"{place}/ipython", "PYTHONDONTWRITEBYTECODE": "1"}
-    return own if walls.kind else own | {"PYTHONPATH": f"{place}/package"}
+    # The package that grades, which need not be one that this Python would find by itself; or a copy of it.
+    within = str(Path(course_utils.__file__).resolve().parents[1]) if walls.kind else f"{place}/package"
+    return own | {"PYTHONPATH": within}
 
 
 def _unwalled(folder: Path) -> str:
     """Put copies of the package and of what lessons read into the folder, so that paths lead to no solution."""
-    import course_utils
-
     package = Path(course_utils.__file__).parent
     shutil.copytree(package, folder / "package" / package.name, ignore=shutil.ignore_patterns("__pycache__"))
     embedded = package.parent / "data" / "mnist-5k.npz"  # of a checkout; a wheel has it in the package
