@@ -82,7 +82,7 @@ def draw(rows: Sequence[Row], path: Path) -> None:
         ax.plot([row["run"] for row in rows], memory, marker="o")
         ax.axhline(memory[0], color="0.4", linestyle="--", linewidth=1.2)
         ax.annotate(
-            "after the first run", (1, memory[0]), xytext=(0, 6), textcoords="offset points", color="0.3"
+            "after the first run", (1, memory[0]), xytext=(0, -16), textcoords="offset points", color="0.3"
         )
         ax.set(xlabel="run of the whole course", ylabel="memory of the runner (MB)", ylim=(0, 1.25 * max(memory)),
                xticks=range(1, len(rows) + 1), title="The course, again and again: the runner's memory")  # fmt: skip

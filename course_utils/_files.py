@@ -24,7 +24,7 @@ def replace_text(path: Path, text: str) -> None:
 
 
 def replace_bytes(path: Path, parts: Iterable[Part], *, previous: Path | None = None) -> None:
-    """Write the parts one after another beside the file and rename; folders on the way are made.
+    """Write the parts one after another beside the file and rename; it keeps its mode, folders on the way are made.
 
     Args:
         path: the file. A reader sees the old one or the new one.
@@ -42,6 +42,8 @@ def replace_bytes(path: Path, parts: Iterable[Part], *, previous: Path | None = 
                 file.write(part)
             file.flush()
             os.fsync(file.fileno())  # else a rename can reach the disk before the content does
+        if path.exists():
+            partial.chmod(path.stat().st_mode)
         _rename(partial, path, previous)
     except OSError as error:
         raise _failure(path, previous, error, sum(len(part) for part in parts)) from error

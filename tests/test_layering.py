@@ -40,7 +40,7 @@ BESIDE = {
         "landscapes",
         "plotting",
     },
-    "authoring": {"claims", "exercises", "seeding", "playgrounds"},
+    "authoring": {"_files", "claims", "exercises", "seeding", "playgrounds"},
 }  # module beside the layers -> what it may import
 
 # What takes long to import, or is not there in the base install; each is imported in the function that needs it.

@@ -40,6 +40,11 @@ def test_contour_is_low_where_the_losses_are_low():
     assert (ax.get_xlim(), ax.get_ylim()) == ((-2.0, 2.0), (0.0, 3.0))
 
 
+@pytest.mark.parametrize(("unit", "num_axes"), [("loss", 2), (None, 1)])
+def test_contour_without_a_unit_has_no_bar_of_colours(unit, num_axes):
+    assert len(plot_contour(W1, W2, LOSSES, unit=unit).figure.axes) == num_axes
+
+
 def test_contour_shows_a_path_in_the_colour_of_its_method_and_marks_its_start():
     ax = plot_contour(W1, W2, LOSSES, paths={"Adam": PATH})
     rim, line, start = ax.lines

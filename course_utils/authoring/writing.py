@@ -1,13 +1,13 @@
-"""How is a file written so that a full disk, a kill or a second command at the same time leaves no half of it?"""
+"""How are files and folders made so that a full disk, a kill or a second command at once leaves no half of them?"""
 
 import os
 import shutil
 import tempfile
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from course_utils._files import NotWritten, replace_bytes
 from course_utils.authoring.library import CourseError
 
 
@@ -17,19 +17,12 @@ def replace(path: Path, content: str | bytes) -> None:
     Raises: CourseError: if the file cannot be written; it is then as it was.
     """
     data = content.encode("utf-8") if isinstance(content, str) else content
-    place = Path(os.path.realpath(path))  # a link stays one
-    partial = place.with_name(f".{place.stem}-{os.getpid()}-{threading.get_ident()}.tmp")
     try:
-        try:
-            partial.write_bytes(data)
-            if place.exists():
-                partial.chmod(place.stat().st_mode)
-            os.replace(partial, place)
-        finally:
-            partial.unlink(missing_ok=True)
-    except OSError as error:
+        replace_bytes(Path(os.path.realpath(path)), [data])  # a link stays one
+    except NotWritten as error:
+        why = reason(error.__cause__) if isinstance(error.__cause__, OSError) else str(error)
         raise CourseError(
-            f"{os.path.relpath(path)} could not be written: {reason(error)}. What was there before is unharmed."
+            f"{os.path.relpath(path)} could not be written: {why}. What was there before is unharmed."
         ) from None
 
 

@@ -72,7 +72,7 @@ def plot_contour(
     points: Mapping[str, Sequence[tuple[float, float]]] | None = None,
     levels: int | Sequence[float] = 12,
     labels: tuple[str, str] = ("w1", "w2"),
-    unit: str = "loss",
+    unit: str | None = "loss",
     legend_loc: Corner = "upper right",
     ax: Axes | None = None,
 ) -> Axes:
@@ -86,7 +86,7 @@ def plot_contour(
         points: label -> places marked by a white cross, such as minima.
         levels: number of contour levels, 1 to 1000, or the levels, increasing.
         labels: of the two axes.
-        unit: label of the colour bar.
+        unit: label of the colour bar; None leaves it out, where that of a neighbour says it.
         legend_loc: corner that no path passes.
         ax: where to draw; None makes a new figure.
     Raises: ValueError: if the losses are not in this order or not finite, or w1, w2 or the levels do not increase.
@@ -100,7 +100,8 @@ def plot_contour(
         line_of("levels", levels)
     ax = axes_for(ax, figsize=(5.8, 4.4))
     filled = ax.contourf(x, y, z.T, levels=levels, cmap="viridis", extend="both")
-    ax.figure.colorbar(filled, ax=ax, label=unit, pad=0.02)
+    if unit is not None:
+        ax.figure.colorbar(filled, ax=ax, label=unit, pad=0.02)
     for name, path in walks.items():
         _draw_path(ax, name, path, clip_start=False)
     for name, places in (points or {}).items():
