@@ -56,18 +56,20 @@ def _open_standard_streams() -> None:
 
 
 def _end(message: str, code: int) -> int:
-    """Say why the command ends, if anybody can still read it, and return its exit code."""
-    with contextlib.suppress(OSError, ValueError):  # the terminal is closed, and so is stderr
-        if message:
-            print(message, file=sys.stderr, flush=True)
-    try:
-        print(end="", flush=True)
-    except (
-        OSError,
-        ValueError,
-    ):  # stdout is gone: what is left for it goes nowhere, or Python would complain at its exit
+    """Say why the command ends, if anybody can still read it, and return its exit code.
+
+    Where a stream is gone, both lead nowhere from now on: Python would end with 120 if at its exit it could not write
+    what is left for them, and the thread of a progress display may still add to that.
+    """
+    gone = False
+    for stream, text in ((sys.stderr, f"{message}\n" if message else ""), (sys.stdout, "")):
+        try:
+            print(text, end="", file=stream, flush=True)
+        except (OSError, ValueError):  # the terminal is closed, or nobody reads, or the disk is full
+            gone = True
+    for stream in (sys.stderr, sys.stdout) if gone else ():
         with contextlib.suppress(OSError, ValueError, AttributeError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     return code
 
 
