@@ -1,7 +1,7 @@
 """What is left behind when the whole course runs again and again? Memory of the runner, processes, files, results.
 
 One process runs `course run` several times in a row. It takes an hour, writes results/soak.json and results/soak.svg,
-which the site's page on promises shows, and is no part of `make bench`:
+and is no part of `make bench`:
 
     python benchmarks/soak.py                (--times 2 01 to try it: with other arguments than none it stores nothing)
 """
