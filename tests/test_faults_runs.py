@@ -411,4 +411,4 @@ def test_a_long_line_is_no_work_for_minutes(tally):
     start = time.perf_counter()
     (output,) = coalesced([nbformat.from_dict(printed("x" * 10_000_000))])
     assert len(output.text) == 10_000_000
-    tally.note(PART, "a cell prints a line of 10 MB", tried=1, lost=time.perf_counter() - start > 2)
+    tally.note(PART, "a cell prints a line of 10 MB", tried=1, lost=time.perf_counter() - start > 10)

