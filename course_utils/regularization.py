@@ -175,8 +175,8 @@ def mixup(
     Source: Zhang et al. 2018 (ICLR; arXiv:1710.09412), section 2.
     """
     check_floating(x=x)
-    if x.ndim == 0:
-        raise ValueError("x needs shape [N, ...], got a single number.")
+    if x.ndim == 0 or len(x) == 0:
+        raise ValueError(f"x needs shape [N, ...] of at least one example, got {tuple(x.shape)}.")
     if targets.ndim != 2 or not targets.is_floating_point() or len(targets) != len(x):
         raise ValueError(
             f"mixup needs targets of shape ({len(x)}, classes), as many as x, that can be averaged, got "

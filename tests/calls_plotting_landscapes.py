@@ -1,7 +1,7 @@
 """Calls of the figures of landscapes: plotting.surfaces, slices, spectra and stability, for the fuzzer."""
 
 import numpy as np
-from drawing import GAPS, LEFT_OUT, REALS, SEEDS, TEXTS, axes, drawing, grid
+from drawing import GAPS, LEFT_OUT, REALS, SEEDS, TEXT, TEXTS, axes, drawing, grid
 
 from course_utils.plotting import slices, spectra, stability, surfaces
 
@@ -16,7 +16,7 @@ CALLS = [
                                             "unit": "loss", "legend_loc": "upper left", "ax": axes()},
             {"w1": REALS, "w2": REALS, "losses": ("negative",), "paths": (*LEFT_OUT, "other key",
              "entry one row fewer", "entry nan", "entry inf", "entry negative"), "points": (*LEFT_OUT, *REALS,
-             "other key", "entry twice"), "labels": TEXTS}),
+             "other key", "entry twice"), "labels": TEXTS, "unit": (*TEXT, "None")}),
     drawing(surfaces.plot_contour, lambda: {"w1": LINE, "w2": [0.0, 1.0], "losses": GRID, "levels": [1.0, 2.0, 3.0]},
             {"w1": REALS, "w2": REALS, "losses": ("negative",), "levels": (*REALS, "entry missing")}),
     drawing(surfaces.plot_surface, lambda: {"w1": LINE, "w2": [0.0, 1.0], "losses": GRID,

@@ -110,6 +110,25 @@ def test_a_check_keeps_what_its_question_needs_and_drops_what_its_answer_needs()
     assert made.endswith("check_answer(g(twice(a)), sealed='SEAL AND LINE')")
 
 
+def test_the_answer_of_a_check_may_go_over_lines():
+    made = sealed_source("a = 1\nb = 2\ncheck_answer(\n    a\n    + 1, b\n)", "SEAL")
+    assert made.startswith("a = 1\n#")
+
+
+@pytest.mark.parametrize("source", ["check_answer(1, mistakes={", "print('check_answer(')", "check_answer()"])
+def test_a_check_that_is_none_is_named_by_its_cell(course, source):
+    write(course, [SEALED])
+    path = course.root / "notebooks" / "01_first.ipynb"
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells[6].source = source
+    nbformat.write(notebook, path)
+    exit_code, output = course.command("student")
+    assert exit_code == 2
+    assert output.startswith(
+        "course: 01_first.ipynb: In cell 6 a check has to be Python and to call check_answer("
+    )
+
+
 def test_a_published_copy_begins_on_colab_and_links_to_itself(course):
     write(course, [SEALED])
     (course.root / "pyproject.toml").write_text(

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from course_utils.authoring.form.exercises import CHECK, kind_of
-from course_utils.authoring.library import CourseError, Notebook, tags_of
+from course_utils.authoring.library import CourseError, Notebook, body_of, tags_of
 from course_utils.authoring.names import needed_statements
 from course_utils.exercises import SEAL
 
@@ -23,7 +23,7 @@ _POINTS = 1.0
 def assignment(notebook: Notebook) -> Notebook:
     """Return the notebook in the form that nbgrader calls the source of an assignment; the argument is left alone.
 
-    Raises: CourseError: if a check has no seal in its stored output; the message names the cell.
+    Raises: CourseError: if a check is none, or has no seal in its stored output; the message names the cell.
     """
     made = copy.deepcopy(notebook)
     made.cells = list(_cells(made.cells))
@@ -53,23 +53,35 @@ def _sealed_check(cell: Notebook, index: int, number: int) -> Notebook:
         raise CourseError(
             f"A check leaves one seal in its stored output, cell {index} has {len(seals)}: run `course refresh`."
         )
-    cell.source = sealed_source(cell.source, seals[0])
+    try:
+        cell.source = sealed_source(cell.source, seals[0])
+    except ValueError as error:
+        raise CourseError(f"In cell {index} {error}") from None
     return _marked(cell, f"exercise-{number}-check", grade=True)
 
 
 def sealed_source(source: str, seal: str) -> str:
-    """Return the code of a check without expected value and mistakes, with the seal in their place."""
-    statements = ast.parse(source).body
-    place, call = next((i, node) for i, node in enumerate(statements) if _is_check(node))
-    answer = ast.get_source_segment(source, call.value.args[0])  # type: ignore[attr-defined]
-    before = needed_statements(statements[:place], ast.parse(str(answer)).body)
+    """Return the code of a check without expected value and mistakes, with the seal in their place.
+
+    Raises: ValueError: if it is no Python, or calls no check_answer with an answer.
+    """
+    statements = body_of(source)
+    place = next((i for i, node in enumerate(statements) if _is_check(node)), None)
+    if place is None:
+        raise ValueError(f"a check has to be Python and to call {CHECK}answer, ...): mend it, and refresh.")
+    call: Any = statements[place]
+    answer = ast.get_source_segment(source, call.value.args[0])
+    before = needed_statements(statements[:place], body_of(f"({answer})"))  # may go over lines
     lines = [ast.get_source_segment(source, statement) or "" for statement in before]
     one_line = " ".join(seal.split())  # an editor cuts it off at its edge
     return "\n".join([*lines, _LOCKED, f"check_answer({answer}, sealed={one_line!r})"])
 
 
 def _is_check(statement: ast.stmt) -> bool:
-    return isinstance(statement, ast.Expr) and ast.unparse(statement).startswith(CHECK)
+    match statement:
+        case ast.Expr(value=ast.Call(func=ast.Name(id=name), args=[_, *_])):
+            return name == CHECK.rstrip("(")
+    return False
 
 
 def _marked(cell: Notebook, name: str, *, grade: bool) -> Notebook:
