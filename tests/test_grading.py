@@ -375,7 +375,7 @@ def nonsense(rng, depth=0):
     """Return a random value of JSON, also of what no answer is."""
     leaves = [
         None, True, 0, -1, 9, 9.0, 6.0, 10**400, 1e308, -1e308, 1e-320, float("nan"), float("inf"), "Right.", "",
-        "exercise-1-check", 2**63,
+        "exercise-1-check", 2**63, [], {},
     ]  # fmt: skip
     kind = rng.random()
     if depth > 2 or kind < 0.6:
@@ -401,6 +401,8 @@ def test_nothing_but_the_right_value_in_the_right_shape_is_judged_right(lesson, 
         is_right = said.get("shape") == [] and said["numbers"] in ([9], [9.0]) and "error" not in said
         lost += right != is_right
         assert words.isprintable()
+    assert grade.judge(check, {check.name: {"shape": [], "numbers": [9]}})[0]
+    assert not grade.judge(check, {check.name: {"shape": "", "numbers": [9]}})[0], "an empty text is no list"
     tally.note("grading", "values at random handed to the judge", tried=count, lost=lost, message=words)
 
 

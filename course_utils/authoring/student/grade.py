@@ -239,9 +239,10 @@ def _open(said: Mapping[str, Any], check: Check) -> tuple[bool, str]:
 
 def _array(said: Mapping[str, Any]) -> Any:
     numbers, shape = said["numbers"], said["shape"]
-    if not all(type(number) in (int, float) for number in [*numbers, *shape]) or any(
-        size < 0 for size in shape
-    ):
+    lists = isinstance(numbers, list) and isinstance(
+        shape, list
+    )  # an empty text would pass for an empty list
+    if not lists or any(type(n) not in (int, float) for n in [*numbers, *shape]) or any(n < 0 for n in shape):
         raise ValueError("it has other things than numbers in it.")
     return np.array(numbers, dtype=np.float64).reshape(shape)
 
