@@ -78,6 +78,17 @@ def open_deck(page, deck):
     page.wait_for_selector("html[data-ready='true']", state="attached")
 
 
+def go_to(page, slide):
+    """Ask for a slide until it is there: for a second after the last one the deck may write its address over ours."""
+    page.wait_for_function(
+        """(slide) => {
+          location.hash = `#/${slide}`;
+          return document.querySelectorAll(".slides > section")[slide].classList.contains("present");
+        }""",
+        arg=slide, polling=100,
+    )  # fmt: skip
+
+
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_deck_is_whole_and_fits(notebook, page, running, tmp_path):
     deck = tmp_path / f"{notebook.stem}.html"
@@ -104,8 +115,7 @@ def test_a_deck_has_no_barriers(notebook, page, packages, tmp_path):
     open_deck(page, deck)
     page.evaluate((packages / "axe-core" / "axe.min.js").read_text(encoding="utf-8"))
     for slide in page.evaluate(SAMPLE):
-        page.evaluate("(slide) => { location.hash = `#/${slide}` }", slide)
-        page.wait_for_selector(f".slides > section:nth-child({slide + 1}).present")
+        go_to(page, slide)
         assert page.evaluate(BARRIERS) == [], f"slide {slide + 1}"
 
 
@@ -148,7 +158,7 @@ def test_s_opens_the_speakers_window_with_the_notes(page, deck):
     noted = page.evaluate(
         "[...document.querySelectorAll('.slides > section')].findIndex((s) => s.querySelector('aside'))"
     )
-    page.evaluate(f"location.hash = '#/{noted}'")
+    go_to(page, noted)
     said = page.locator("section.present aside.notes").text_content()
     until(window, "(said) => document.body.textContent.includes(said)", said.strip()[:40])
     for shown in window.frames[1:]:  # the slide that is shown, and the next one
@@ -172,7 +182,7 @@ def test_a_playground_in_a_deck_answers(page, tmp_path):
     open_deck(page, deck)
     number = page.evaluate("""[...document.querySelectorAll('.slides > section')]
       .findIndex((slide) => slide.querySelector('.playground[data-mounted]'))""")
-    page.evaluate("(slide) => { location.hash = `#/${slide}` }", number)
+    go_to(page, number)
     figure = page.locator("section.present .playground")
     said = figure.inner_text()
     figure.locator("input[type=range]").first.press("ArrowRight")

@@ -78,8 +78,12 @@ def damages(content, draw, number):
 def test_a_json_log_that_was_cut_off_or_changed_is_named(history, tmp_path, tally):
     path, number = tmp_path / "run.json", tally.number(each_time=300, weekly=5_000)
     logs.write_json(history, path)
-    for _, content in damages(path.read_bytes(), random.Random(0), number):
+    whole = path.read_bytes()
+    for _, content in damages(whole, random.Random(0), number):
         path.write_bytes(content)
+        if content.replace(b"E-", b"e-") == whole:  # one bit, and the same number: 1E-12
+            assert logs.read_json(path).step_losses == history.step_losses
+            continue
         with pytest.raises(ValueError, match=r"^run\.json is cut off or damaged \(.*take a copy") as caught:
             logs.read_json(path)
     tally.note("run logs", "JSON cut off, or one bit flipped", tried=2 * number, message=str(caught.value))
