@@ -13,6 +13,7 @@ from course_utils.authoring.library import CourseError, Notebook, find_notebooks
 from course_utils.authoring.site import pages
 from course_utils.authoring.site.leaderboard import leaderboard_page
 from course_utils.authoring.site.pages import Lesson
+from course_utils.authoring.site.promises import promises_page
 from course_utils.authoring.site.scale import cluster_page
 from course_utils.authoring.student.make import FOLDER, make_student
 from course_utils.exercises import SEAL
@@ -53,9 +54,13 @@ def stage(root: Path, folder: Path, *, modules: Path) -> None:
     results = root / "benchmarks" / "results"
     _write(folder / "benchmarks.md", pages.benchmarks_page(results / "latest.json"))
     _write(folder / "speedrun.md", leaderboard_page(results / "speedrun.json"))
-    shutil.copy(results / "scaling.svg", folder / "_static" / "scaling.svg")
-    cluster = (folder / "cluster.md").read_text(encoding="utf-8")
-    _write(folder / "cluster.md", cluster_page(cluster, results / "scale-out.json"))
+    for name, fill, measured in (
+        ("cluster.md", cluster_page, results / "scale-out.json"),
+        ("promises.md", promises_page, results),
+    ):
+        _write(folder / name, fill((folder / name).read_text(encoding="utf-8"), measured))
+    for figure in ("scaling.svg", "soak.svg"):
+        shutil.copy(results / figure, folder / "_static" / figure)
     _write(folder / "index.md", _landing(folder, notebooks, lessons, reference))
     shutil.copy(modules / _MATHJAX, folder / "_static" / "tex-svg-full.js")
 
