@@ -142,6 +142,7 @@ HARMLESS = {
     ),
     "a claim behind 500 dots": spoiled(*CELL, "source", value="x" + ".x" * 500 + "()"),
     "number as a name": spoiled(*CELL, "metadata", "name", value=5),
+    "an empty first cell": spoiled("cells", 0, "source", value=""),
 }
 
 
@@ -152,7 +153,8 @@ def test_an_odd_notebook_is_read_and_its_form_judged(course, tally, request, con
     assert problems(path) != []
     assert share_settings({}, [path]) == {path: {}}
     assert isinstance(coverage.find_coverage([("10", read_notebook(path))]), dict)
-    tally.note(PART, request.node.callspec.id, tried=3, lost=3 * (path.read_bytes() != content))
+    assert f"({NAME}.ipynb)" in start.start_page(course.root)
+    tally.note(PART, request.node.callspec.id, tried=4, lost=4 * (path.read_bytes() != content))
 
 
 def test_a_notebook_of_50_megabytes_is_refused_within_seconds(course, tally):

@@ -43,7 +43,7 @@ def lesson_of(stem: str, notebook: Notebook) -> Lesson:
         rows.setdefault(claim, []).append(row)
     return Lesson(
         stem,
-        title=first.splitlines()[0].lstrip("# ").strip(),
+        title=first.partition("\n")[0].lstrip("# ").strip() or stem,
         question=_after("Question", first),
         time=_after("Time", first),
         claims=tuple(stored_claims(notebook)),
