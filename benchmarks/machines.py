@@ -6,7 +6,8 @@ tolerance; the claims on the way are counted as well. It takes an hour, and is n
     python benchmarks/machines.py            (the conditions of CONDITIONS, each a row of results/machines.json)
     python benchmarks/machines.py packages   (one row for the interpreter and the packages of this environment)
 
-A row takes the place of an older one of the same name. --notebooks 01 02 tries it, and stores nothing.
+A row takes the place of an older one of the same name, notebook by notebook: after a change, --notebooks 05 measures
+this one alone.
 """
 
 import argparse
@@ -17,7 +18,6 @@ import re
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -52,6 +52,7 @@ CONDITIONS: dict[str, tuple[Mapping[str, str], Sequence[str]]] = {
     "4 threads": ({}, ("--threads", "4", "--jobs", "1")),
 }
 PACKAGES = ("torch", "numpy", "matplotlib", "ipython", "ipywidgets")
+_BESIDE_CELLS = 1  # what nbval counts for a notebook beside its code cells
 _COUNT = re.compile(r"(\d+) (passed|failed|error)")
 _MOVED = re.compile(r"^(?:FAILED|ERROR) (\S+)(?:::(.*?))?(?: - .*)?$", re.M)
 Row = dict[str, Any]
@@ -60,8 +61,7 @@ Row = dict[str, Any]
 def validated(
     what: str, variables: Mapping[str, str], options: Sequence[str], notebooks: Sequence[str]
 ) -> Row:
-    """Return what became of the stored cells and of the claims under a condition."""
-    start = time.perf_counter()
+    """Return what became of the stored cells and of the claims under a condition, by notebook."""
     with tempfile.TemporaryDirectory() as folder:
         records = Path(folder) / "claims.jsonl"
         done = subprocess.run(
@@ -72,18 +72,26 @@ def validated(
     counts = {word: int(number) for number, word in _COUNT.findall(done.stdout.splitlines()[-1])}
     if not counts:
         raise SystemExit(f"{what}: validate did not run:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
-    moved = counts.get("failed", 0) + counts.get("error", 0)
-    return {
-        "what": what,
-        "cells": counts.get("passed", 0) + moved,
-        "moved": moved,
-        "claims": len(claims),
-        "claims failed": sum(not claim["holds"] for claim in claims),
-        "minutes": round((time.perf_counter() - start) / 60, 1),
-        "those that moved": [
-            f"{Path(name).name} {cell}".strip() for name, cell in _MOVED.findall(done.stdout)
-        ],
-    }
+    found = by_notebook(claims, _MOVED.findall(done.stdout))
+    if sum(part["cells"] for part in found.values()) != sum(counts.values()):
+        raise SystemExit(f"{what}: {counts} are not the cells of {', '.join(found)}")
+    return {"what": what, "notebooks": found}
+
+
+def by_notebook(claims: Sequence[Row], moved: Sequence[tuple[str, str]]) -> dict[str, Row]:
+    """Return {notebook: its number of cells, those that moved, its numbers of claims, held or not}."""
+    found = {}
+    for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
+        own = [claim["holds"] for claim in claims if claim["id"].startswith(f"{path.stem[:2]}.")]
+        if own:  # it was run
+            cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+            found[path.stem] = {
+                "cells": sum(cell["cell_type"] == "code" for cell in cells) + _BESIDE_CELLS,
+                "moved": [cell for name, cell in moved if Path(name).stem == path.stem],
+                "claims": len(own),
+                "claims failed": own.count(False),
+            }
+    return found
 
 
 def packages() -> str:
@@ -93,9 +101,12 @@ def packages() -> str:
 
 
 def store(rows: Sequence[Row]) -> None:
-    """Put the rows into the file, in the place of those of the same name."""
+    """Put the rows into the file, each notebook in the place of its older figures of the same name."""
     stored = json.loads(RESULT.read_text(encoding="utf-8")) if RESULT.exists() else {"rows": []}
-    named = {row["what"]: row for row in [*stored["rows"], *rows]}
+    named: dict[str, Row] = {row["what"]: row for row in stored["rows"]}
+    for row in rows:
+        known = named.get(row["what"], {"notebooks": {}})
+        named[row["what"]] = {**row, "notebooks": known["notebooks"] | row["notebooks"]}
     machine = stored.get("machine") or describe_machine()
     text = json.dumps({"machine": machine, "rows": list(named.values())}, indent=1, ensure_ascii=False)
     RESULT.write_text(text + "\n", encoding="utf-8")
@@ -113,10 +124,11 @@ def main() -> int:
     rows = []
     for what, (variables, arguments) in conditions.items():
         rows.append(validated(what, variables, arguments, options.notebooks))
-        print(*(f"{name} {value}" for name, value in rows[-1].items()), sep=", ", flush=True)
-        if not options.notebooks:
-            store(rows[-1:])
-    return int(any(row["moved"] or row["claims failed"] for row in rows))
+        print(json.dumps(rows[-1], ensure_ascii=False), flush=True)
+        store(rows[-1:])
+    return int(
+        any(part["moved"] or part["claims failed"] for row in rows for part in row["notebooks"].values())
+    )
 
 
 if __name__ == "__main__":

@@ -282,6 +282,31 @@ def test_stored_results_name_every_peer_with_its_version_and_leave_out_absolute_
     assert all(row["low"] <= row["ratio"] <= row["high"] for row in stored["rows"])
 
 
+def test_what_moved_is_counted_by_notebook_and_only_those_that_ran(bench):
+    claims = [{"id": "02.1", "holds": True}, {"id": "02.10", "holds": False}, {"id": "15.1", "holds": True}]
+    found = bench("machines").by_notebook(claims, [("notebooks/15_curvature.ipynb", "Cell 65")])
+    assert [*found] == ["02_backpropagation", "15_curvature"]
+    assert found["02_backpropagation"] | {"cells": 0} == {
+        "cells": 0,
+        "moved": [],
+        "claims": 2,
+        "claims failed": 1,
+    }
+    assert found["15_curvature"]["moved"] == ["Cell 65"]
+
+
+def test_a_notebook_measured_again_takes_the_place_of_its_older_figures_and_of_no_others(
+    bench, tmp_path, monkeypatch
+):
+    machines = bench("machines")
+    monkeypatch.setattr(machines, "RESULT", tmp_path / "machines.json")
+    machines.store([{"what": "2 threads", "notebooks": {"a": {"moved": ["Cell 1"]}, "b": {"moved": []}}}])
+    machines.store([{"what": "2 threads", "notebooks": {"a": {"moved": []}}}, {"what": "4", "notebooks": {}}])
+    two, four = json.loads(machines.RESULT.read_text(encoding="utf-8"))["rows"]
+    assert two == {"what": "2 threads", "notebooks": {"a": {"moved": []}, "b": {"moved": []}}}
+    assert four["what"] == "4"
+
+
 def test_the_textbook_loop_walks_as_ours_does(bench):
     step = bench("optimizer_step")
     textbook, ours = step.make_parameters(), step.make_parameters()

@@ -71,17 +71,20 @@ def _short(message: str) -> str:
 
 
 def _of_machines(stored: Row) -> dict[str, str]:
-    rows: Iterable[Row] = stored["rows"]
-    body = (
-        (row["what"], f"{row['cells']:,}", f"{row['moved']}", f"{row['claims']}", f"{row['claims failed']}")
-        for row in rows
-    )
+    body = map(_machine, stored["rows"])
     machine = stored["machine"]
     return {
         "machines": simple_table(_WHERE, body),
         "processor": machine["processor"],
         "cores": f"{machine['cores']}",
     }
+
+
+def _machine(row: Row) -> Sequence[str]:
+    parts: Sequence[Row] = list(row["notebooks"].values())
+    moved = sum(len(part["moved"]) for part in parts)
+    cells, claims, failed = (_sum(parts, name) for name in ("cells", "claims", "claims failed"))
+    return row["what"], f"{cells:,}", f"{moved}", f"{claims}", f"{failed}"
 
 
 def _of_soak(stored: Row) -> dict[str, str]:
