@@ -7,6 +7,7 @@ writes the report. `--weekly` makes the numbers large, `--tally FILE` stores the
 import datetime
 import json
 import platform
+import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -26,9 +27,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 class Tally:
     """What one test tried; each `note` is a row of the report."""
 
-    def __init__(self, weekly: bool, record: Callable[[str, object], None]) -> None:
+    def __init__(self, weekly: bool, record: Callable[[str, object], None], scratch: Path) -> None:
         self._weekly = weekly
         self._record = record
+        self._scratch = re.compile(re.escape(str(scratch)) + r"/[^/\s']+")
         self._start = time.perf_counter()
 
     def number(self, *, each_time: int, weekly: int) -> int:
@@ -43,7 +45,8 @@ class Tally:
             fault: what was done to it, such as "killed at a random byte".
             tried: how many times.
             lost: how often it did not survive.
-            message: what the user reads then; "" where nobody is there to read.
+            message: what the user reads then; "" where nobody is there to read. A test's own folder, below
+                `scratch`, is FOLDER in it: the report is published.
         """
         seconds = round(time.perf_counter() - self._start, 1)
         row = {
@@ -51,7 +54,7 @@ class Tally:
             "fault": fault,
             "tried": tried,
             "lost": int(lost),
-            "message": message,
+            "message": self._scratch.sub("FOLDER", message),
             "seconds": seconds,
         }
         self._record("tally", row)
@@ -60,9 +63,13 @@ class Tally:
 
 
 @pytest.fixture
-def tally(request: pytest.FixtureRequest, record_property: Callable[[str, object], None]) -> Tally:
+def tally(
+    request: pytest.FixtureRequest,
+    record_property: Callable[[str, object], None],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Tally:
     """What this test tries, for the report."""
-    return Tally(request.config.getoption("--weekly"), record_property)
+    return Tally(request.config.getoption("--weekly"), record_property, tmp_path_factory.getbasetemp())
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:

@@ -239,9 +239,8 @@ def _open(said: Mapping[str, Any], check: Check) -> tuple[bool, str]:
 
 def _array(said: Mapping[str, Any]) -> Any:
     numbers, shape = said["numbers"], said["shape"]
-    lists = isinstance(numbers, list) and isinstance(
-        shape, list
-    )  # an empty text would pass for an empty list
+    lists = isinstance(numbers, list) and isinstance(shape, list)
+    # Without `lists` an empty text would pass for an empty list.
     if not lists or any(type(n) not in (int, float) for n in [*numbers, *shape]) or any(n < 0 for n in shape):
         raise ValueError("it has other things than numbers in it.")
     return np.array(numbers, dtype=np.float64).reshape(shape)
