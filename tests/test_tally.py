@@ -5,10 +5,10 @@ from tally import Tally
 
 def test_a_folder_of_this_machine_is_not_in_the_report(tmp_path):
     rows = []
-    tally = Tally(weekly=False, record=lambda _, row: rows.append(row), scratch=tmp_path.parent)
-    tally.note("disks", "it is full", tried=1, message=f"Not written: '{tmp_path}/a/b.npz'. Free some space.")
-    tally.note("disks", "it is read-only", tried=1, message=f"Not written: {tmp_path}")
+    report = Tally(weekly=False, record=lambda _, row: rows.append(row), scratch=tmp_path.parent)
+    report.note("disks", "it is full", tried=1, message=f"No space: '{tmp_path}/a/b.npz'.")
+    report.note("disks", "it is read-only", tried=1, message=f"Not written: {tmp_path}")
     assert [row["message"] for row in rows] == [
-        "Not written: 'FOLDER/a/b.npz'. Free some space.",
+        "No space: 'FOLDER/a/b.npz'.",
         "Not written: FOLDER",
     ]
