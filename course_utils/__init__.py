@@ -4,9 +4,10 @@
    terminal; `_files` the old whole or the new whole; `_seals` answers locked with themselves; `seeding` generators
    instead of a global seed; `devices` where it runs; `claims` every number is a check; `exercises` checks that say
    which mistake was made; `_given` whose error it is when a function that was passed in fails
-1. `gradcheck` finite differences; `autodiff` reverse mode on NumPy arrays; `initializers` the start; `optimizers` the
-   step; `objectives` surfaces with known minima; `normalization` and `regularization` written out; `calibration` does
-   a probability mean what it says; `intervals` how sure a comparison is; `datasets` images in memory, hashes checked
+1. `gradcheck` finite differences; `autodiff` reverse mode on NumPy arrays; `initializers` the start; `phase` what many
+   wide layers make of it; `optimizers` the step; `objectives` surfaces with known minima; `normalization` and
+   `regularization` written out; `calibration` does a probability mean what it says; `intervals` how sure a comparison
+   is; `datasets` images in memory, hashes checked
 2. `models` multilayer perceptrons; `probes` activations and gradients, without a trace; `landscapes` lines, planes and
    trajectories; `curvature` Hessian-vector products and Lanczos
 3. `training` the loop, evaluation, exact resume

@@ -20,7 +20,7 @@ LAYERS = (
     {"seeding", "devices", "claims", "exercises", "_given"},
     {
         "gradcheck", "autodiff", "initializers", "optimizers", "objectives", "datasets",
-        "normalization", "regularization", "calibration", "intervals",
+        "normalization", "regularization", "calibration", "intervals", "phase",
     },
     {"models", "probes", "landscapes", "curvature"},
     {"training"},
