@@ -1,4 +1,4 @@
-"""Which network is it? Multilayer perceptrons whose parameters have the names that the equations use."""
+"""Which network is it? Multilayer perceptrons, and residual ones, with the parameter names that the equations use."""
 
 import itertools
 from collections.abc import Callable, Sequence
@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-from course_utils._checks import check_choice
+from course_utils._checks import check_at_least, check_choice
 from course_utils._types import checked, describe
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -85,6 +85,78 @@ class MLP(nn.Module):
         for layer in self.layers[:-1]:
             h = phi(layer(h))
         logits: Tensor = self.layers[-1](h)
+        return logits
+
+
+class ResidualMLP(nn.Module):
+    r"""A residual stream of one width, to which each branch adds what it makes of it.
+
+    .. math:: h_0 = W_{in} x + b_{in}, \qquad h_{l+1} = h_l + \alpha_l f_l(\phi(h_l)), \qquad
+        \text{logits} = W_{out}\, h_L + b_{out}
+
+    The branch :math:`f_l` is an MLP whose layers all have an activation before them, so that He's rule keeps the mean
+    square in each. Parameters: `stem.layers.0`, `branches.<l>.layers.<k>`, `head.layers.0`; `branch_scales` [L], if
+    trained.
+
+    Args:
+        widths: (inputs, width of the stream, logits).
+        num_branches: L, at least 1.
+        branch_depth: linear layers in a branch, at least 1.
+        activation: as of `MLP`.
+        initializer: as of `MLP`.
+        generator: as of `MLP`.
+        branch_scale: start of the trained factors :math:`\alpha_l`; 0 is SkipInit and ReZero. None: fixed at 1.
+    Raises: ValueError: if a number is out of its range, `widths` are not three, or as `MLP`.
+    Source: pre-activation blocks: He et al. 2016, arXiv:1603.05027. Factors that start at 0: De and Smith 2020,
+        arXiv:2002.10444 (SkipInit); Bachlechner et al. 2020, arXiv:2003.04887 (ReZero).
+    """
+
+    @checked
+    def __init__(
+        self,
+        widths: tuple[int, int, int],
+        *,
+        num_branches: int,
+        branch_depth: int = 2,
+        activation: str = "relu",
+        initializer: Callable[[Tensor], Tensor] | None = None,
+        generator: torch.Generator | None = None,
+        branch_scale: float | None = None,
+    ) -> None:
+        super().__init__()
+        check_at_least("num_branches", num_branches, 1)
+        check_at_least("branch_depth", branch_depth, 1)
+        if (
+            abs(branch_scale or 0.0) > torch.finfo(torch.get_default_dtype()).max
+            or branch_scale != branch_scale
+        ):
+            raise ValueError(
+                f"branch_scale must be a finite number that fits the weights, got {branch_scale!r}."
+            )
+        inputs, width, outputs = widths
+
+        def layers(*sizes: int) -> MLP:
+            return MLP(sizes, activation=activation, initializer=initializer, generator=generator)
+
+        self.stem = layers(inputs, width)
+        self.branches = nn.ModuleList(layers(*[width] * (branch_depth + 1)) for _ in range(num_branches))
+        self.head = layers(width, outputs)
+        self.activation = activation
+        self.branch_scales = (
+            None if branch_scale is None else nn.Parameter(torch.full((num_branches,), float(branch_scale)))
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the logits [N, widths[2]] of inputs [N, widths[0]]; images [N, C, H, W] are flattened.
+
+        Raises: ValueError: if `x` has another number of features or another dtype than the weights.
+        """
+        phi = ACTIVATIONS[self.activation]
+        h: Tensor = self.stem(x)
+        for number, branch in enumerate(self.branches):
+            scale = 1.0 if self.branch_scales is None else self.branch_scales[number]
+            h = h + scale * branch(phi(h))
+        logits: Tensor = self.head(h)
         return logits
 
 

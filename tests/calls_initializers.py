@@ -1,5 +1,7 @@
 """Calls of `initializers` and `objectives`, for the fuzzer."""
 
+import copy
+
 import torch
 from fuzzing import Call
 from taken import NUMBERS, SHAPES
@@ -8,12 +10,19 @@ from course_utils import initializers
 from course_utils.initializers import (
     constant_,
     fan_in_and_fan_out,
+    fixup_,
     he_normal_,
     he_uniform_,
     initialize_,
     lsuv_,
+    mup_groups,
+    mup_initialize_,
+    mup_lr,
     normal_,
     orthogonal_,
+    scale_branches_,
+    width_ratios,
+    zero_branches_,
 )
 from course_utils.models import MLP
 from course_utils.objectives import BEALE, HIMMELBLAU, RAVINE, ROSENBROCK, STEEP_OPTIMA, quadratic
@@ -44,11 +53,25 @@ def at_a_point(objective):
     return value_and_gradient
 
 
+def branches_of(change):
+    """Return a call's function that applies `change` to a copy of the branches and returns what they hold then."""
+
+    def changed(branches, **arguments):
+        copies = copy.deepcopy(branches)
+        change(copies, **arguments)
+        return [parameter.detach() for branch in copies for parameter in branch.parameters()]
+
+    changed.covers = f"initializers.residual.{change.__name__}"
+    return changed
+
+
 # what the weight holds does not matter, for it is overwritten
 OVERWRITTEN = (*NUMBERS, "nan vanishes", "one more dimension", "one row fewer", "one column more")
 GLOBAL = ("None",)  # documented as torch's global generator
 FILLED = {"weight": OVERWRITTEN, "generator": GLOBAL}
 ANY_SHAPE = FILLED | {"weight": (*OVERWRITTEN, "empty", "one dimension fewer")}
+ANY_ENTRIES = (*OVERWRITTEN, "whole numbers", "complex tensor")
+BRANCHES = ("entry missing", "entry twice", "entry module of another size", "entry module with nan")
 CALLS = [
     Call(
         fan_in_and_fan_out,
@@ -121,6 +144,52 @@ CALLS = [
             "generator": GLOBAL,
         },
         changes=("model",),
+    ),
+    *(
+        Call(
+            branches_of(change),
+            lambda more=more: {"branches": [network(), network()], **more},
+            takes={"branches": BRANCHES, "scale": ("None", "-1.0", "0.0", "1e308")},
+        )
+        for change, more in ((scale_branches_, {"scale": 0.5}), (zero_branches_, {}), (fixup_, {}))
+    ),
+    Call(
+        width_ratios,
+        lambda: {"parameter": weight(), "base": torch.zeros(1, 2)},
+        takes=dict.fromkeys(("parameter", "base"), ANY_ENTRIES),
+        names={"parameter": ("fan_in",), "base": ("fan_in",)},
+    ),
+    Call(
+        mup_initialize_,
+        lambda: {
+            "model": network(),
+            "base": MLP((4, 3, 2), generator=generator()),
+            "rule": lambda w: orthogonal_(w, generator=generator()),
+            "bias": 0.5,
+        },
+        takes={
+            "model": ("module with nan",),
+            "base": ("module with nan",),
+            "rule": tuple(f"function that returns {what}" for what in ("None", "text", "nan")),
+            "bias": ("-1.0", "0.0"),
+        },
+        names={"rule": ("lambda",)},
+        changes=("model",),
+    ),
+    Call(
+        mup_lr,
+        lambda: {"lr": 0.1, "r_in": 2.0, "r_out": 4.0, "method": "sgd"},
+        takes={"lr": ("0.0", "1e308"), "r_in": ("1e308",), "r_out": ("1e308",)},
+    ),
+    Call(
+        mup_groups,
+        lambda: {
+            "model": network(),
+            "base": MLP((4, 3, 2), generator=generator()),
+            "lr": 0.1,
+            "method": "adam",
+        },
+        takes={"lr": ("0.0", "1e308"), "model": ("module with nan",), "base": ("module with nan",)},
     ),
     Call(
         quadratic,

@@ -6,7 +6,7 @@ from taken import NUMBERS, entries
 from torch import nn
 
 from course_utils.initializers import he_normal_
-from course_utils.models import MLP, count_parameters, summarize
+from course_utils.models import MLP, ResidualMLP, count_parameters, summarize
 from course_utils.probes import (
     layer_stats,
     record_gradients,
@@ -30,6 +30,11 @@ def mlp_of_x(x, **arguments):
     return MLP(**arguments)(x)
 
 
+def residual_of_x(x, **arguments):
+    """Make a residual network and use it once."""
+    return ResidualMLP(**arguments)(x)
+
+
 def outputs_of_x(model, kinds):
     with record_outputs(model, kinds) as outputs:
         model(x())
@@ -43,6 +48,7 @@ def gradients_at_x(model, kinds):
 
 
 mlp_of_x.covers = "models.MLP"
+residual_of_x.covers = "models.ResidualMLP"
 outputs_of_x.covers = "probes.record_outputs"
 gradients_at_x.covers = "probes.record_gradients"
 
@@ -72,6 +78,20 @@ CALLS = [
         },
         takes=INPUT | {"initializer": ("None", *RETURNS), "generator": ("None",)},  # a rule works in place
         names={"widths": ("x",), "initializer": ("lambda",)},
+    ),
+    Call(
+        residual_of_x,
+        lambda: {
+            "x": x(),
+            "widths": (3, 4, 2),
+            "num_branches": 2,
+            "branch_depth": 1,
+            "activation": "tanh",
+            "branch_scale": 0.5,
+            "generator": make_generator(0),
+        },
+        takes=INPUT | {"widths": (), "branch_scale": ("None", "-1.0", "0.0"), "generator": ("None",)},
+        names={"widths": ("x",)},
     ),
     Call(
         count_parameters,

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from course_utils.models import ACTIVATIONS, MLP, count_parameters, summarize
+from course_utils.models import ACTIVATIONS, MLP, ResidualMLP, count_parameters, summarize
 from course_utils.seeding import make_generator
 
 
@@ -112,3 +112,34 @@ def test_summary_lists_every_parameter_and_the_total():
     assert lines[0].endswith("100,352")
     assert lines[-1].endswith("101,770")
     assert len({len(line) for line in lines}) == 1  # columns are aligned
+
+
+@pytest.mark.parametrize("branch_scale", [None, 0.25])
+def test_a_residual_network_adds_what_each_branch_makes_of_the_stream(branch_scale):
+    g = make_generator(4)
+    model = ResidualMLP((5, 4, 3), num_branches=2, branch_depth=2, generator=g, branch_scale=branch_scale)
+    x = torch.randn(6, 5, generator=g)
+    p = dict(model.named_parameters())
+
+    def affine(name, h):
+        return h @ p[f"{name}.weight"].T + p[f"{name}.bias"]
+
+    h = affine("stem.layers.0", x)
+    for l in range(2):  # noqa: E741 - the letter of the equation
+        inside = affine(f"branches.{l}.layers.0", h.relu()).relu()
+        h = h + (branch_scale or 1.0) * affine(f"branches.{l}.layers.1", inside)
+    torch.testing.assert_close(model(x), affine("head.layers.0", h))
+    assert ("branch_scales" in p) == (branch_scale is not None)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"num_branches": 0}, "num_branches must be at least 1"),
+        ({"num_branches": 2, "branch_depth": 0}, "branch_depth must be at least 1"),
+        ({"num_branches": 2, "branch_scale": math.nan}, "branch_scale must be a finite number"),
+    ],
+)
+def test_residual_networks_without_a_branch_or_a_scale_are_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        ResidualMLP((5, 4, 3), **arguments)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from course_utils.autodiff import Variable, cross_entropy, unbroadcast
 from course_utils.calibration import expected_calibration_error, fit_temperature
 from course_utils.claims import mean_and_half_width
-from course_utils.initializers import orthogonal_
+from course_utils.initializers import mup_lr, orthogonal_
 from course_utils.intervals import clopper_pearson_interval, mcnemar, student_quantile, wilson_interval
 from course_utils.normalization import (
     batch_norm,
@@ -22,6 +22,7 @@ from course_utils.normalization import (
     rms_norm,
     rms_norm_backward,
 )
+from course_utils.phase import correlation_map, covariance_map, variance_map
 from course_utils.regularization import early_stopping_epoch, mixup, soft_threshold
 from course_utils.seeding import make_generator
 
@@ -177,6 +178,43 @@ def test_an_orthogonal_weight_scales_every_direction_by_its_gain(hold):
         close(torch.linalg.svdvals(weight) / gain, torch.ones(min(rows, columns), dtype=torch.float64))
 
     hold("singular values of an orthogonal weight", check, seed=SEEDS, rows=SIZES, columns=SIZES, gain=SCALES)
+
+
+def test_a_covariance_after_a_layer_is_symmetric_and_within_the_variances(hold):
+    def check(phi, c, q_a, q_b, sigma_w, sigma_b):
+        sigmas = {"sigma_w": sigma_w, "sigma_b": sigma_b}
+        one, other = covariance_map(phi, c, q_a, q_b, **sigmas), covariance_map(phi, c, q_b, q_a, **sigmas)
+        largest = math.sqrt(float(variance_map(phi, q_a, **sigmas) * variance_map(phi, q_b, **sigmas)))
+        assert one == pytest.approx(other, rel=1e-6, abs=1e-9)
+        assert abs(one) <= largest * (1 + 1e-6)
+
+    hold(
+        "mean-field covariance",
+        check, phi=st.sampled_from([torch.tanh, torch.relu, torch.selu, torch.sigmoid]), c=st.floats(-1, 1),
+        q_a=SCALES, q_b=SCALES, sigma_w=st.floats(0.1, 3), sigma_b=st.floats(0, 2),
+    )  # fmt: skip
+
+
+def test_the_correlation_map_of_relu_does_not_know_the_scale(hold):
+    def check(c, q, sigma_w):
+        here = correlation_map(torch.relu, c, q, sigma_w=sigma_w)
+        assert here == pytest.approx(correlation_map(torch.relu, c, 1.0, sigma_w=1.0), abs=1e-12)
+        assert here >= c - 1e-12  # it brings every pair closer
+
+    hold("ReLU's correlation map", check, c=st.floats(-1, 1), q=SCALES, sigma_w=SCALES)
+
+
+@pytest.mark.parametrize("method", ["adam", "sgd"])
+def test_a_learning_rate_widened_in_two_steps_is_that_of_one(hold, method):
+    def check(lr, r_in, r_out, more_in, more_out):
+        halfway = mup_lr(lr, r_in, r_out, method=method)
+        at_once = mup_lr(lr, r_in * more_in, r_out * more_out, method=method)
+        assert mup_lr(halfway, more_in, more_out, method=method) == pytest.approx(at_once, rel=1e-12)
+
+    hold(
+        f"muP's learning rate of {method}",
+        check, lr=SCALES, r_in=SCALES, r_out=SCALES, more_in=SCALES, more_out=SCALES,
+    )  # fmt: skip
 
 
 def test_a_soft_threshold_is_where_the_penalized_distance_is_lowest(hold):
