@@ -26,7 +26,7 @@ HE = math.sqrt(2)
 
 
 def arc_cosine(c):
-    """Cho and Saul 2009, eq. 6, with n = 1: the correlation after a ReLU of He's gain."""
+    """Cho and Saul 2009, n = 1: the correlation after a ReLU of He's gain."""
     angle = math.acos(c)
     return (math.sin(angle) + (math.pi - angle) * c) / math.pi
 
@@ -80,8 +80,12 @@ def test_a_kink_elsewhere_has_to_be_named_to_be_met(q):
     assert float(variance_map(hardtanh, q, sigma_w=1.0, kinks=(-1, 1))) == pytest.approx(exact, rel=1e-14)
     pair = covariance_map(hardtanh, 1.0, q, q, sigma_w=1.0, kinks=(-1, 1))
     assert pair == pytest.approx(exact, abs=1e-6)
-    shifted = float(variance_map(lambda u: hardtanh(u / 2.5), 6.25 * q, sigma_w=1.0))
-    assert shifted != pytest.approx(exact, rel=1e-9)
+    moved = {
+        kinks: float(variance_map(lambda u: hardtanh(u / 2.5), 6.25 * q, sigma_w=1.0, kinks=kinks))
+        for kinks in ((), (-2.5, 2.5))
+    }
+    assert moved[-2.5, 2.5] == pytest.approx(exact, rel=1e-14)
+    assert moved[()] != pytest.approx(exact, rel=1e-9)
 
 
 ACTIVATIONS = [torch.tanh, torch.relu, torch.selu, torch.nn.functional.gelu, torch.sigmoid, torch.sin]

@@ -51,7 +51,7 @@ def zero_branches_(branches: Sequence[nn.Module]) -> None:
     Args:
         branches: as of `scale_branches_`.
     Raises: ValueError: as `scale_branches_`.
-    Source: Zhang, Dauphin and Ma 2019, arXiv:1901.09321, section 3.2, rule 1. A factor of 0: De and Smith 2020,
+    Source: Zhang, Dauphin and Ma 2019, arXiv:1901.09321, rule 1. A factor of 0: De and Smith 2020,
         arXiv:2002.10444 (SkipInit), and Bachlechner et al. 2020, arXiv:2003.04887 (ReZero).
     """
     for weight, bias in [_last_layer(layers) for layers in _layers_of(branches)]:
@@ -73,7 +73,7 @@ def fixup_(branches: Sequence[nn.Module]) -> None:
     Args:
         branches: as of `scale_branches_`, initialized by a rule that keeps the variance, such as `he_normal_`.
     Raises: ValueError: as `scale_branches_`.
-    Source: Zhang, Dauphin and Ma 2019, arXiv:1901.09321, section 3.2, rules 1 and 2.
+    Source: Zhang, Dauphin and Ma 2019, arXiv:1901.09321, rules 1 and 2.
     """
     for weights in [[w for w in layers if w.ndim >= 2] for layers in _layers_of(branches)]:
         for weight in weights[:-1]:

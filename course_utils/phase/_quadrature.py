@@ -50,7 +50,7 @@ def pair_nodes(
         scale_b: the same for b.
         kinks: as of `normal_nodes`.
     Returns: three tensors of one shape [radii, angles].
-    Source: Cho and Saul 2009 (NIPS), appendix A, in polar coordinates.
+    Source: the arc-cosine kernels of Cho and Saul 2009 (NIPS), in polar coordinates.
     """
     places = torch.cat([_places(scale_a, kinks), _places(scale_b, kinks)])
     r, w_r = _composite(

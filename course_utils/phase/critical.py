@@ -68,7 +68,7 @@ def fixed_variance(
         where it grows beyond 1e12.
     Raises: ValueError: as `variance_map`, and where sigma_w makes every q a fixed point, as :math:`\sqrt 2` does for
         ReLU without biases.
-    Source: Poole et al. 2016, arXiv:1606.05340, section 2.2.
+    Source: Poole et al. 2016, arXiv:1606.05340, fixed points of the length map.
     """
     sigma_w, sigma_b = numbers(sigma_w=sigma_w, sigma_b=sigma_b)
 
@@ -100,7 +100,7 @@ def critical_point(phi: Activation, q: float, *, kinks: Sequence[float] = ()) ->
         q: the fixed point, > 0.
         kinks: as of `variance_map`.
     Raises: ValueError: if q is out of its range, phi fails, or no bias makes q critical.
-    Source: chi_1 = 1 and V(q) = q, Poole et al. 2016, arXiv:1606.05340, eqs. 3 and 6, solved for both sigmas.
+    Source: chi_1 = 1 and V(q) = q, Poole et al. 2016, arXiv:1606.05340, solved for both sigmas.
     """
     check_positive("q", q)
     (at,) = numbers(q=q)
@@ -147,7 +147,7 @@ def depth_scales(
     V' is :math:`\chi_1 + \sigma_w^2 E[\phi''\phi]` by partial integration, and computed without the second derivative.
 
     Args and errors: as of `fixed_variance`; q must be positive and finite.
-    Source: Schoenholz et al. 2017, arXiv:1611.01232, section 3, equations of xi_q and xi_c.
+    Source: Schoenholz et al. 2017, arXiv:1611.01232, the depth scales xi_q and xi_c.
     """
     q = float(fixed_variance(phi, sigma_w=sigma_w, sigma_b=sigma_b, kinks=kinks))
     if not 0 < q < math.inf:

@@ -40,7 +40,7 @@ def variance_map(
         kinks: where phi has corners other than at 0: (-1, 1) for hardtanh.
     Returns: float64, of the shape that q, sigma_w and sigma_b have together.
     Raises: ValueError: if a number is out of its range, phi fails, or a mean is not finite.
-    Source: Poole et al. 2016, arXiv:1606.05340, eq. 3.
+    Source: Poole et al. 2016, arXiv:1606.05340, the length map.
     """
     q, sigma_w, sigma_b = numbers(q=q, sigma_w=sigma_w, sigma_b=sigma_b)
     return finite(sigma_w.square() * second_moment(phi, q, kinks) + sigma_b.square())
@@ -71,7 +71,7 @@ def covariance_map(
         sigma_b: as of `variance_map`.
         kinks: as of `variance_map`.
     Raises: ValueError: if a number is out of its range, phi fails, or a mean is not finite.
-    Source: Poole et al. 2016, arXiv:1606.05340, eqs. 4 and 5.
+    Source: Poole et al. 2016, arXiv:1606.05340, the correlation map.
     """
     sigmas = numbers(sigma_w=sigma_w, sigma_b=sigma_b)
     mean = pair_mean(called(phi), c, q_a, q_b, kinks)
@@ -91,7 +91,7 @@ def correlation_map(
     r"""Return the correlation of two inputs of equal variance q after one more layer, covariance / V(q).
 
     Args and errors: as of `covariance_map`; the next variance must not be 0.
-    Source: Poole et al. 2016, arXiv:1606.05340, eq. 5 with equal variances.
+    Source: Poole et al. 2016, arXiv:1606.05340, the correlation map with equal variances.
     """
     check_positive("q", q)
     covariance = covariance_map(phi, c, q, q, sigma_w=sigma_w, sigma_b=sigma_b, kinks=kinks)
@@ -112,7 +112,7 @@ def slope(phi: Activation, q: Number, *, sigma_w: Number, kinks: Sequence[float]
     It is the slope of the correlation map at c = 1 where q is the fixed point: above 1 chaos, below 1 order.
 
     Args and errors: as of `variance_map`; phi must be computed with torch, which differentiates it.
-    Source: Poole et al. 2016, arXiv:1606.05340, eq. 6; for gradients Schoenholz et al. 2017, arXiv:1611.01232, eq. 18.
+    Source: Poole et al. 2016, arXiv:1606.05340; for gradients Schoenholz et al. 2017, arXiv:1611.01232.
     """
     q, sigma_w = numbers(q=q, sigma_w=sigma_w)
     return finite(sigma_w.square() * second_moment(derivative(phi), q, kinks))
@@ -127,7 +127,7 @@ def pair_slope(phi: Activation, c: float, q: float, *, sigma_w: float, kinks: Se
     At a fixed point q the factor is 1; at c = 1 it is `slope`.
 
     Args and errors: as of `covariance_map`.
-    Source: Schoenholz et al. 2017, arXiv:1611.01232, eq. 9.
+    Source: Schoenholz et al. 2017, arXiv:1611.01232, in the definition of xi_c.
     """
     check_positive("q", q)
     (sigma_w_,) = numbers(sigma_w=sigma_w)
