@@ -1,5 +1,6 @@
 """Do thirty lines equal torch.optim? Pure update rules first, the classes that walk with them second."""
 
+from course_utils.optimizers.amsgrad import AMSGrad, amsgrad_update
 from course_utils.optimizers.classes import (
     SGD,
     AdaGrad,
@@ -11,6 +12,7 @@ from course_utils.optimizers.classes import (
     RMSProp,
 )
 from course_utils.optimizers.compiled import CompiledAdam
+from course_utils.optimizers.lion import Lion, lion_update
 from course_utils.optimizers.muon import Muon, muon_update, orthogonalize
 from course_utils.optimizers.rules import (
     RULES,
@@ -27,18 +29,25 @@ from course_utils.optimizers.rules import (
     sgd_update,
     torch_lr_to_ema,
 )
+from course_utils.optimizers.shampoo import SOAP, Shampoo, shampoo_update, soap_update
 from course_utils.optimizers.states import (
     AdaGradState,
     AdamState,
+    AMSGradState,
     EMAMomentumState,
     MomentumState,
     RMSPropState,
     SGDState,
+    ShampooState,
+    SOAPState,
 )
 
 __all__ = [
     "RULES",
     "SGD",
+    "SOAP",
+    "AMSGrad",
+    "AMSGradState",
     "AdaGrad",
     "AdaGradState",
     "Adam",
@@ -47,6 +56,7 @@ __all__ = [
     "CompiledAdam",
     "EMAMomentum",
     "EMAMomentumState",
+    "Lion",
     "Momentum",
     "MomentumState",
     "Muon",
@@ -55,17 +65,24 @@ __all__ = [
     "RMSPropState",
     "Rule",
     "SGDState",
+    "SOAPState",
+    "Shampoo",
+    "ShampooState",
     "UpdateRule",
     "adagrad_update",
     "adam_update",
+    "amsgrad_update",
     "decoupled_decay",
     "ema_lr_to_torch",
     "ema_momentum_update",
+    "lion_update",
     "momentum_update",
     "muon_update",
     "nesterov_update",
     "orthogonalize",
     "rmsprop_update",
     "sgd_update",
+    "shampoo_update",
+    "soap_update",
     "torch_lr_to_ema",
 ]

@@ -39,16 +39,22 @@ def rule(function: Callable[P, R]) -> Callable[P, R]:
                 check_hyper(name, value)
             elif name in ("grad", "param"):
                 check_real(name, value)
-        grad = given.get("grad")
-        for moment in given.get("state", ()):
-            if isinstance(grad, Tensor) and isinstance(moment, Tensor) and moment.shape != grad.shape:
-                raise ValueError(
-                    f"grad needs the shape {tuple(moment.shape)} that its state remembers, got {tuple(grad.shape)}. "
-                    "Begin with the zeros_like of the parameter."
-                )
+        if isinstance(given.get("grad"), Tensor):
+            _check_state(given["grad"], given.get("state", ()))
         return function(*args, **kwargs)
 
     return checked(ranged)
+
+
+def _check_state(grad: Tensor, state: Any) -> None:
+    """Raise ValueError unless what a state remembers has the shape of the gradient, or those that it says itself."""
+    shapes = state.shapes_for(grad) if hasattr(state, "shapes_for") else [grad.shape] * len(state)
+    for moment, shape in zip(state, shapes, strict=True):
+        if isinstance(moment, Tensor) and moment.shape != shape:
+            raise ValueError(
+                f"grad needs the shape {tuple(moment.shape)} that its state remembers, got {tuple(grad.shape)}. "
+                "Begin with the zeros_like of the parameter."
+            )
 
 
 def check_hyper(name: str, value: Any, largest: float = math.inf) -> None:
@@ -78,6 +84,32 @@ def check_real(name: str, tensor: Tensor) -> None:
     if not tensor.is_floating_point():
         raise ValueError(f"{name} must hold real floating point numbers, got {describe(tensor)}. Use .float(), or "
                          "torch.view_as_real for complex ones.")  # fmt: skip
+
+
+def check_matrix(name: str, matrix: Tensor) -> None:
+    """Raise ValueError unless a tensor is a matrix of real numbers, or a stack of such."""
+    check_real(name, matrix)
+    if matrix.ndim < 2:
+        raise ValueError(
+            f"{name} must have two or more axes [..., m, n], got the shape {tuple(matrix.shape)}."
+        )
+
+
+def check_matrices(method: str, params: Iterable[Any]) -> None:
+    """Raise ValueError unless all parameters of a checked list are matrices, which the method needs."""
+    for param in map(tensor_of, params):
+        if param.ndim != 2:
+            raise ValueError(
+                f"params of {method} must be matrices [m, n], got shape {tuple(param.shape)}; give biases to AdamW."
+            )
+
+
+def check_count(name: str, value: Any, largest: int, usual: int) -> None:
+    """Raise ValueError unless a number of steps is a whole one from 1 to `largest`."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or not 1 <= value <= largest:
+        raise ValueError(
+            f"{name} must be a whole number from 1 to {largest}, got {name}={value!r}: {usual} is usual."
+        )
 
 
 def least_range(params: Iterable[Any]) -> float:

@@ -7,13 +7,12 @@ Two forms, as for the other methods: the rule, and the class that walks with it.
 import math
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.optim.optimizer import ParamsT
 
 from course_utils._types import checked
-from course_utils.optimizers._arguments import check_real, rule, tensor_of
+from course_utils.optimizers._arguments import check_count, check_matrices, check_matrix, rule
 from course_utils.optimizers.base import RuleOptimizer
 from course_utils.optimizers.states import MomentumState
 
@@ -41,8 +40,8 @@ def orthogonalize(matrix: Tensor, *, steps: int = 5) -> Tensor:
     Raises: ValueError: if `matrix` has fewer than two axes or no real numbers, or `steps` is below 1 or above 1000.
     Source: Jordan et al. 2024, "Muon: An optimizer for hidden layers in neural networks", kellerjordan.github.io.
     """
-    _check_matrix("matrix", matrix)
-    _check_steps(steps)
+    check_matrix("matrix", matrix)
+    check_count("steps", steps, _MOST_STEPS, usual=5)
     a, b, c = NEWTON_SCHULZ
     is_tall = matrix.shape[-2] > matrix.shape[-1]
     x: Tensor = matrix / matrix.norm(dim=(-2, -1), keepdim=True).clamp_min(_SMALLEST_NORM)
@@ -74,25 +73,10 @@ def muon_update(
     Raises: ValueError: as the other rules, and if `grad` has fewer than two axes.
     Source: Jordan et al. 2024 (as in `orthogonalize`); the form is that of torch.optim.Muon.
     """
-    _check_matrix("grad", grad)
+    check_matrix("grad", grad)
     buf = momentum * state.buf + grad
     direction = orthogonalize(grad + momentum * buf, steps=steps)
     return -lr * _tall_gain(grad) * direction, MomentumState(buf)
-
-
-def _check_matrix(name: str, matrix: Tensor) -> None:
-    check_real(name, matrix)
-    if matrix.ndim < 2:
-        raise ValueError(
-            f"{name} must have two or more axes [..., m, n], got the shape {tuple(matrix.shape)}."
-        )
-
-
-def _check_steps(steps: Any) -> None:
-    if not isinstance(steps, int | np.integer) or not 1 <= steps <= _MOST_STEPS:
-        raise ValueError(
-            f"steps must be a whole number from 1 to {_MOST_STEPS}, got steps={steps!r}: 5 is usual."
-        )
 
 
 def _tall_gain(matrix: Tensor) -> float:
@@ -131,12 +115,8 @@ class Muon(RuleOptimizer):
         super().__init__(params, lr=lr, momentum=momentum, steps=steps, l2=l2, weight_decay=weight_decay)
 
     def _check_group(self, group: dict[str, Any]) -> None:
-        _check_steps(group["steps"])
-        for param in map(tensor_of, group["params"]):
-            if param.ndim != 2:
-                raise ValueError(
-                    f"params of Muon must be matrices [m, n], got shape {tuple(param.shape)}; give biases to AdamW."
-                )
+        check_count("steps", group["steps"], _MOST_STEPS, usual=5)
+        check_matrices("Muon", group["params"])
 
     def _init_state(self, state: dict[str, Any], param: Tensor) -> None:
         state["buf"] = torch.zeros_like(param, memory_format=torch.preserve_format)

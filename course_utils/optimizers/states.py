@@ -5,6 +5,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from course_utils.optimizers._arguments import check_matrix
+
 
 class SGDState(NamedTuple):
     """Plain SGD remembers nothing."""
@@ -70,3 +72,68 @@ class AdamState(NamedTuple):
     def zeros_like(cls, param: Tensor) -> "AdamState":
         """Return the state before the first step: t = 0 and two moments of 0 with the shape of `param`."""
         return cls(0, torch.zeros_like(param), torch.zeros_like(param))
+
+
+class AMSGradState(NamedTuple):
+    """Running moments of one parameter tensor, and the largest second moment so far."""
+
+    step: int  # t: how many updates this state has already seen
+    m: Tensor  # first moment, same shape as the parameter
+    v: Tensor  # second moment, same shape, entries >= 0
+    v_max: Tensor  # largest v so far, entry by entry, never falling
+
+    @classmethod
+    def zeros_like(cls, param: Tensor) -> "AMSGradState":
+        """Return the state before the first step: t = 0 and three tensors of 0 with the shape of `param`."""
+        return cls(0, torch.zeros_like(param), torch.zeros_like(param), torch.zeros_like(param))
+
+
+class ShampooState(NamedTuple):
+    """What Shampoo remembers of a matrix [..., m, n]: how its gradients vary along rows and along columns."""
+
+    left: Tensor  # L [..., m, m]: sum of G G^T
+    right: Tensor  # R [..., n, n]: sum of G^T G
+
+    def shapes_for(self, grad: Tensor) -> tuple[torch.Size, torch.Size]:
+        """Return the shapes of L and R that belong to a gradient [..., m, n].
+
+        Raises: ValueError: if it has fewer than two axes.
+        """
+        check_matrix("grad", grad)
+        m, n = grad.shape[-2:]
+        return torch.Size((*grad.shape[:-2], m, m)), torch.Size((*grad.shape[:-2], n, n))
+
+    @classmethod
+    def zeros_like(cls, param: Tensor) -> "ShampooState":
+        """Return the state before the first step: two sums of 0.
+
+        Raises: ValueError: if the parameter has fewer than two axes.
+        """
+        check_matrix("param", param)
+        *stack, m, n = param.shape
+        return cls(param.new_zeros(*stack, m, m), param.new_zeros(*stack, n, n))
+
+
+class SOAPState(NamedTuple):
+    """What SOAP remembers of a matrix [..., m, n]: Adam's moments, and the bases in which they are taken."""
+
+    step: int  # gradients seen so far; the first one makes the bases and no step
+    m: Tensor  # first moment [..., m, n], as the parameter lies
+    v: Tensor  # second moment [..., m, n], in the rotated coordinates
+    left: Tensor  # L [..., m, m]: moving average of G G^T
+    right: Tensor  # R [..., n, n]: moving average of G^T G
+    left_basis: Tensor  # Q_L [..., m, m]: columns are eigenvectors of L, or nearly
+    right_basis: Tensor  # Q_R [..., n, n]
+
+    def shapes_for(self, grad: Tensor) -> tuple[torch.Size, ...]:
+        """Return the shapes of all entries (one for `step`, unused) that belong to a gradient [..., m, n]."""
+        factors = ShampooState.shapes_for(ShampooState(self.left, self.right), grad)
+        return (torch.Size(), grad.shape, grad.shape, *factors, *factors)
+
+    @classmethod
+    def zeros_like(cls, param: Tensor) -> "SOAPState":
+        """Return the state before the first gradient: all 0."""
+        factors = ShampooState.zeros_like(param)
+        return cls(
+            0, torch.zeros_like(param), torch.zeros_like(param), *factors, *map(torch.zeros_like, factors)
+        )
