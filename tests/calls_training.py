@@ -25,7 +25,15 @@ from course_utils.training import (
     has_fast_bfloat16,
     train,
 )
-from course_utils.training.schedules import warmup_then_linear
+from course_utils.training.schedules import (
+    cosine,
+    linear,
+    one_cycle,
+    product,
+    step_decay,
+    warmup,
+    warmup_then_linear,
+)
 
 FOLDER = tempfile.TemporaryDirectory()
 atexit.register(FOLDER.cleanup)
@@ -107,9 +115,19 @@ def recorded(model, validation, losses, accuracies, evaluation, error):
 recorded.covers = "training.symptoms.Recorder"
 
 
-@covering("schedules.warmup_then_linear")
-def shares(**arguments):
-    return [warmup_then_linear(**arguments)(step) for step in range(5)]
+def shares_of(make):
+    """Return a function that makes a share and returns it for the first steps."""
+
+    @covering(f"schedules.{make.__name__}")
+    def shares(**arguments):
+        return [make(**arguments)(step) for step in range(5)]
+
+    return shares
+
+
+@covering("schedules.product")
+def shares_of_a_product(first, second):
+    return [product(first, second)(step) for step in range(5)]
 
 
 ANY_PATH = ("text", "other text", "3")
@@ -173,7 +191,21 @@ CALLS = [
             "error": ("None",),
         },
     ),
-    Call(shares, lambda: {"total": 4, "warmup": 0.25}, takes={"warmup": ("0.0",)}),
+    Call(shares_of(warmup_then_linear), lambda: {"total": 4, "warmup": 0.25}, takes={"warmup": ("0.0",)}),
+    Call(shares_of(warmup), lambda: {"num_steps": 3.0}, takes={"num_steps": ("1e308",)}),
+    Call(shares_of(step_decay), lambda: {"every": 2, "factor": 0.1}, takes={"factor": ("0.0",)}),
+    Call(shares_of(cosine), lambda: {"total": 4, "floor": 0.1}, takes={"floor": ("0.0",)}),
+    Call(
+        shares_of_a_product,
+        lambda: {"first": warmup(3), "second": cosine(4)},
+        names={"first": ("shares",), "second": ("shares",)},
+    ),
+    Call(shares_of(linear), lambda: {"total": 4}),
+    Call(
+        shares_of(one_cycle),
+        lambda: {"total": 8, "peak": 0.3, "start": 0.04, "end": 0.01},
+        takes={"start": ("0.0",), "end": ("0.0",)},
+    ),
 ]
 FILLED = "a record that the package fills, for its readers"
 INSIDE = (

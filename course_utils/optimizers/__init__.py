@@ -29,6 +29,12 @@ from course_utils.optimizers.rules import (
     sgd_update,
     torch_lr_to_ema,
 )
+from course_utils.optimizers.schedule_free import (
+    ScheduleFreeAdam,
+    ScheduleFreeSGD,
+    schedule_free_adam_update,
+    schedule_free_sgd_update,
+)
 from course_utils.optimizers.shampoo import SOAP, Shampoo, shampoo_update, soap_update
 from course_utils.optimizers.states import (
     AdaGradState,
@@ -37,6 +43,8 @@ from course_utils.optimizers.states import (
     EMAMomentumState,
     MomentumState,
     RMSPropState,
+    ScheduleFreeAdamState,
+    ScheduleFreeState,
     SGDState,
     ShampooState,
     SOAPState,
@@ -66,6 +74,10 @@ __all__ = [
     "Rule",
     "SGDState",
     "SOAPState",
+    "ScheduleFreeAdam",
+    "ScheduleFreeAdamState",
+    "ScheduleFreeSGD",
+    "ScheduleFreeState",
     "Shampoo",
     "ShampooState",
     "UpdateRule",
@@ -81,6 +93,8 @@ __all__ = [
     "nesterov_update",
     "orthogonalize",
     "rmsprop_update",
+    "schedule_free_adam_update",
+    "schedule_free_sgd_update",
     "sgd_update",
     "shampoo_update",
     "soap_update",

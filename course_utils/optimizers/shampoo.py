@@ -113,7 +113,7 @@ def _eigh(matrix: Tensor) -> tuple[Tensor, Tensor]:
     """Return eigenvalues, ascending, and eigenvectors; NaN where there are none, so that it comes out of the rule."""
     try:
         values, vectors = torch.linalg.eigh(matrix.to(torch.promote_types(matrix.dtype, torch.float32)))
-    except torch.linalg.LinAlgError:  # of NaN or infinity in the gradient
+    except torch.linalg.LinAlgError:  # type: ignore[attr-defined]  # of NaN or infinity in the gradient
         return torch.full_like(matrix[..., 0], torch.nan), torch.full_like(matrix, torch.nan)
     return values.to(matrix.dtype), vectors.to(matrix.dtype)
 

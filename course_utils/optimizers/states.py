@@ -137,3 +137,31 @@ class SOAPState(NamedTuple):
         return cls(
             0, torch.zeros_like(param), torch.zeros_like(param), *factors, *map(torch.zeros_like, factors)
         )
+
+
+class ScheduleFreeState(NamedTuple):
+    """The two walkers behind the point y at which schedule-free SGD takes its gradients."""
+
+    total: float  # sum of the squared learning rates so far: the newest weighs lr^2 / total in the average
+    z: Tensor  # walks as the method beneath would, same shape as the parameter
+    x: Tensor  # weighted average of all z: the point to evaluate
+
+    @classmethod
+    def start_at(cls, param: Tensor) -> "ScheduleFreeState":
+        """Return the state before the first step: both walkers stand at the parameter."""
+        return cls(0.0, param.detach().clone(), param.detach().clone())
+
+
+class ScheduleFreeAdamState(NamedTuple):
+    """The two walkers of schedule-free Adam, and its second moment."""
+
+    step: int  # t: how many updates this state has already seen
+    v: Tensor  # second moment, same shape as the parameter, entries >= 0
+    total: float  # as in ScheduleFreeState, like the two below
+    z: Tensor
+    x: Tensor
+
+    @classmethod
+    def start_at(cls, param: Tensor) -> "ScheduleFreeAdamState":
+        """Return the state before the first step: t = 0, a second moment of 0, both walkers at the parameter."""
+        return cls(0, torch.zeros_like(param), *ScheduleFreeState.start_at(param))
