@@ -7,6 +7,7 @@ import torch
 from fuzzing import Call
 
 from course_utils.optimizers import (
+    SAM,
     SGD,
     SOAP,
     AdaGrad,
@@ -42,8 +43,11 @@ from course_utils.optimizers import (
     momentum_update,
     muon_update,
     nesterov_update,
+    noise_scale,
+    noise_scale_of_examples,
     orthogonalize,
     rmsprop_update,
+    sam_ascent,
     schedule_free_adam_update,
     schedule_free_sgd_update,
     sgd_update,
@@ -108,6 +112,21 @@ def matrix():
     return weights().requires_grad_()
 
 
+def step_of_sam(base, rho):
+    """Make one step of SAM on a sum of squares."""
+    optimizer = SAM(base, rho)
+    params = base.param_groups[0]["params"]
+
+    def closure():
+        for param in params:
+            param.grad = param.detach() * 2
+        return sum(param.detach().square().sum() for param in params)
+
+    optimizer.step(closure)
+    return [param.detach() for param in params]
+
+
+step_of_sam.covers = "optimizers.sam.SAM"
 CALLS = [
     rule(sgd_update, SGDState, TAKES | {"grad": (*NUMBERS, *SHAPES)}, lr=0.1),  # it remembers no shape
     rule(momentum_update, MomentumState, lr=0.1, momentum=0.9),
@@ -157,6 +176,24 @@ CALLS = [
     walk(SOAP, lr=0.1, beta1=0.9, beta2=0.99, eps=1e-8, every=2),
     walk(ScheduleFreeSGD, lr=0.1, beta1=0.9, l2=0.01, weight_decay=0.01),
     walk(ScheduleFreeAdam, lr=0.1, beta1=0.9, beta2=0.99, eps=1e-8),
+    Call(
+        step_of_sam,
+        lambda: {"base": SGD([matrix()], lr=0.1), "rho": 0.05},
+        takes={"rho": RATE},
+        changes=("base",),
+    ),
+    call(
+        sam_ascent,
+        {"rho": RATE, "grads": ("empty", "entry twice", *PARAMS, *(f"entry {how}" for how in SHAPES))},
+        grads=lambda: [weights(), weights()[0]],
+        rho=0.05,
+    ),
+    call(noise_scale, {"small": ("0.0",), "large": ("0.0",)}, small=3.0, large=2.0, batch_sizes=(4.0, 16.0)),
+    call(
+        noise_scale_of_examples,
+        {"gradients": ("negative", "half", "huge", "one column more")},
+        gradients=weights,
+    ),
     # groups: one may be empty, as for torch.optim
     walk(Adam, params=lambda: [{"params": [matrix()], "lr": 0.1}], also=("entry empty", "entry missing")),
     walk(

@@ -14,6 +14,7 @@ from course_utils.optimizers.classes import (
 from course_utils.optimizers.compiled import CompiledAdam
 from course_utils.optimizers.lion import Lion, lion_update
 from course_utils.optimizers.muon import Muon, muon_update, orthogonalize
+from course_utils.optimizers.noise_scale import NoiseScale, noise_scale, noise_scale_of_examples
 from course_utils.optimizers.rules import (
     RULES,
     Rule,
@@ -29,6 +30,7 @@ from course_utils.optimizers.rules import (
     sgd_update,
     torch_lr_to_ema,
 )
+from course_utils.optimizers.sam import SAM, sam_ascent
 from course_utils.optimizers.schedule_free import (
     ScheduleFreeAdam,
     ScheduleFreeSGD,
@@ -52,6 +54,7 @@ from course_utils.optimizers.states import (
 
 __all__ = [
     "RULES",
+    "SAM",
     "SGD",
     "SOAP",
     "AMSGrad",
@@ -69,6 +72,7 @@ __all__ = [
     "MomentumState",
     "Muon",
     "Nesterov",
+    "NoiseScale",
     "RMSProp",
     "RMSPropState",
     "Rule",
@@ -91,8 +95,11 @@ __all__ = [
     "momentum_update",
     "muon_update",
     "nesterov_update",
+    "noise_scale",
+    "noise_scale_of_examples",
     "orthogonalize",
     "rmsprop_update",
+    "sam_ascent",
     "schedule_free_adam_update",
     "schedule_free_sgd_update",
     "sgd_update",
