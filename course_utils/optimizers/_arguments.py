@@ -48,12 +48,15 @@ def rule(function: Callable[P, R]) -> Callable[P, R]:
 
 def _check_state(grad: Tensor, state: Any) -> None:
     """Raise ValueError unless what a state remembers has the shape of the gradient, or those that it says itself."""
-    shapes = state.shapes_for(grad) if hasattr(state, "shapes_for") else [grad.shape] * len(state)
+    is_own = hasattr(state, "shapes_for")
+    shapes = state.shapes_for(grad) if is_own else [grad.shape] * len(state)
     for moment, shape in zip(state, shapes, strict=True):
         if isinstance(moment, Tensor) and moment.shape != shape:
+            found = tuple(moment.shape)
+            needs = f"{tuple(shape)} in place of the {found}" if is_own else f"the shape {found}"
             raise ValueError(
-                f"grad needs the shape {tuple(moment.shape)} that its state remembers, got {tuple(grad.shape)}. "
-                "Begin with the zeros_like of the parameter."
+                f"grad needs {needs} that its state remembers, got {tuple(grad.shape)}. "
+                "Begin with a new state of the parameter."
             )
 
 
