@@ -27,7 +27,7 @@ def sam_ascent(grads: Sequence[Tensor], *, rho: float = 0.05) -> list[Tensor]:
 
     Args:
         grads: gradients g of the parameters, any shapes.
-        rho: radius ρ >= 0 of the ball, in units of the weights. 0.05 is where the paper's search begins.
+        rho: radius ρ >= 0 of the ball, in units of the weights; 0.05 by custom.
     Returns: what is to be added to each parameter.
     Raises: ValueError: if `rho` is negative, or a gradient is not of real floating point numbers.
     Source: Foret et al. 2020 (arXiv:2010.01412), eq. 2 with p = 2.
