@@ -1,9 +1,9 @@
-"""Calls of the figures of landscapes: plotting.surfaces, slices, spectra and stability, for the fuzzer."""
+"""Calls of the figures of landscapes: plotting.surfaces, slices, spectra, stability and phase, for the fuzzer."""
 
 import numpy as np
 from drawing import GAPS, LEFT_OUT, REALS, SEEDS, TEXT, TEXTS, axes, drawing, grid
 
-from course_utils.plotting import slices, spectra, stability, surfaces
+from course_utils.plotting import phase, slices, spectra, stability, surfaces
 
 LINE = [1.0, 1.5, 2.0]
 RUNS = [[2.0, 1.5, 1.2], [2.1, 1.6, 1.0]]
@@ -66,6 +66,11 @@ CALLS = [
     drawing(stability.plot_sharpness, lambda: {"steps": [0, 1, 2], "sharpness": {0.1: RUNS}, "losses": {0.1: RUNS},
                                                "loss_name": "loss", "axes": grid(2)},
             {"steps": ("entry 0", "entry 0.5"), "sharpness": (*SEEDS, *REALS), "losses": (*SEEDS, *GAPS)}),
+    drawing(phase.plot_phase_diagram, lambda: {"sigma_w2": LINE, "sigma_b2": [0.5, 1.5], "chi": [LINE, LINE],
+                                               "edge": (LINE, LINE), "points": {"Xavier": (1.0, 0.5)},
+                                               "names": {"order": (1.0, 1.0)}, "title": "tanh", "ax": axes()},
+            {"sigma_w2": REALS, "sigma_b2": REALS, "edge": REALS, "points": (*LEFT_OUT, *REALS, "other key"),
+             "names": (*LEFT_OUT, *REALS, "other key")}),
 ]  # fmt: skip
 EXEMPT: dict[str, str] = {}
 WEIGHT = 0.5  # a figure takes ten times as long as a formula
