@@ -265,6 +265,51 @@ def test_every_benchmark_in_the_folder_is_run(bench):
     assert files == set(bench("run").BENCHMARKS)
 
 
+def zoo_row(rule, lr, seed, loss):
+    return {"rule": rule, "lr": lr, "seed": seed, "loss": loss, "accuracy": 0.8, "seconds": 2.0}
+
+
+def test_the_zoo_tunes_every_rule_alike_before_any_fresh_seed_and_takes_no_rate_that_diverged(bench, monkeypatch):
+    zoo = bench("zoo")
+    monkeypatch.setattr(zoo, "CENTRES", {"SGD": 0.1, "Adam": 0.01})
+    monkeypatch.setattr(zoo, "FACTORS", (1.0, 10.0))
+    seeds = ([7], [1, 2])
+    jobs = zoo.missing_jobs([], seeds)
+    assert jobs == [("SGD", 0.1, 7), ("SGD", 1.0, 7), ("Adam", 0.01, 7), ("Adam", 0.1, 7)]
+    rows = [zoo_row(*job, loss) for job, loss in zip(jobs, (0.5, None, 0.3, 0.2), strict=True)]
+    assert zoo.missing_jobs(rows[:3], seeds) == [jobs[3]]
+    assert zoo.missing_jobs(rows, seeds) == [("SGD", 0.1, 1), ("Adam", 0.1, 1), ("SGD", 0.1, 2), ("Adam", 0.1, 2)]
+    rows += [zoo_row(*job, 0.4) for job in zoo.missing_jobs(rows, seeds)]
+    assert zoo.missing_jobs(rows, seeds) == []
+    first, second = zoo.summary(rows, seeds)
+    assert (first["rule"], first["lr"], first["losses"]) == ("SGD", 0.1, [0.4, 0.4])
+    assert second["on_edge"]
+
+
+def test_the_zoo_goes_on_where_it_was_stopped_and_leaves_out_a_line_that_was_cut_short(bench, tmp_path, monkeypatch):
+    zoo = bench("zoo")
+    monkeypatch.setattr(zoo, "CENTRES", {"SGD": 0.1, "Adam": 0.01})
+    monkeypatch.setattr(zoo, "FACTORS", (0.3, 1.0, 3.0))
+    jobs = tmp_path / "jobs.jsonl"
+    assert zoo.main(["--small", "--minutes", "0", "--jobs", str(jobs)]) == 0
+    assert jobs.read_text() == ""
+    assert zoo.main(["--small", "--jobs", str(jobs)]) == 0
+    rows = zoo.read_jobs(jobs)
+    assert len(rows) == 2 * 3 + 2
+    assert all(row["loss"] < math.log(10) for row in rows)
+    with jobs.open("a") as file:
+        file.write('{"rule": "SG')
+    assert zoo.read_jobs(jobs) == rows
+
+
+def test_the_stored_zoo_has_every_rule_with_its_fresh_seeds(bench):
+    zoo = bench("zoo")
+    stored = json.loads(zoo.STORED.read_text(encoding="utf-8"))
+    assert [row["rule"] for row in stored["rules"]] == list(zoo.CENTRES)
+    assert {len(row["losses"]) for row in stored["rules"]} == {zoo.FRESH}
+    assert stored["task"]["dataset"] == "fashion-mnist"
+
+
 def test_the_figure_is_the_same_bytes_for_the_same_data(bench, tmp_path):
     growth = bench("records").Growth("epoch", "images", (1, 10, 100), (1.0, 9.0, 90.0), 0.97, 0.9, 1.0, 1.0)
     for name in ("a.svg", "b.svg"):

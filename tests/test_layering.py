@@ -20,9 +20,9 @@ LAYERS = (
     {"seeding", "devices", "claims", "exercises", "_given"},
     {
         "gradcheck", "autodiff", "initializers", "optimizers", "objectives", "datasets",
-        "normalization", "regularization", "calibration", "intervals", "phase",
+        "normalization", "regularization", "calibration", "intervals", "ranks", "phase",
     },
-    {"models", "probes", "landscapes", "curvature"},
+    {"models", "probes", "landscapes", "curvature", "contests"},
     {"training"},
     {"sweeps", "speedrun"},
 )  # fmt: skip

@@ -51,12 +51,14 @@ from course_utils.optimizers.states import (
     ShampooState,
     SOAPState,
 )
+from course_utils.optimizers.zoo import ZOO
 
 __all__ = [
     "RULES",
     "SAM",
     "SGD",
     "SOAP",
+    "ZOO",
     "AMSGrad",
     "AMSGradState",
     "AdaGrad",

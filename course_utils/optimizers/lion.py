@@ -32,7 +32,7 @@ def lion_update(
     Args:
         grad: gradient g, any shape. An entry whose blend is exactly 0 stays where it is.
         state: average m, same shape: half of what Adam remembers.
-        lr: learning rate η >= 0: the size of each entry's step. Its authors recommend 3 to 10 times less than for AdamW.
+        lr: learning rate η >= 0: the size of each entry's step. Its authors say 3 to 10 times less than for AdamW.
         beta1: weight β₁ of the average in the blend, in [0, 1).
         beta2: decay β₂ of the average, in [0, 1).
     Returns: (delta, new state), both of the shape of `grad`.

@@ -110,12 +110,19 @@ def soap_update(
 
 
 def _eigh(matrix: Tensor) -> tuple[Tensor, Tensor]:
-    """Return eigenvalues, ascending, and eigenvectors; NaN where there are none, so that it comes out of the rule."""
-    try:
-        values, vectors = torch.linalg.eigh(matrix.to(torch.promote_types(matrix.dtype, torch.float32)))
-    except torch.linalg.LinAlgError:  # type: ignore[attr-defined]  # of NaN or infinity in the gradient
-        return torch.full_like(matrix[..., 0], torch.nan), torch.full_like(matrix, torch.nan)
-    return values.to(matrix.dtype), vectors.to(matrix.dtype)
+    """Return eigenvalues, ascending, and eigenvectors; NaN where there are none, so that it comes out of the rule.
+
+    LAPACK gives up now and then in float32 on a large null space, such as that of 5 columns for 128 rows; then float64
+    is asked.
+    """
+    for dtype in (torch.promote_types(matrix.dtype, torch.float32), torch.float64):
+        try:
+            values, vectors = torch.linalg.eigh(matrix.to(dtype))
+        except torch.linalg.LinAlgError:  # type: ignore[attr-defined]  # also of NaN or infinity in the gradient
+            continue
+        if vectors.isfinite().all():
+            return values.to(matrix.dtype), vectors.to(matrix.dtype)
+    return torch.full_like(matrix[..., 0], torch.nan), torch.full_like(matrix, torch.nan)
 
 
 def _inverse_fourth_root(matrix: Tensor, eps: float) -> Tensor:

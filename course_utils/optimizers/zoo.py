@@ -1,0 +1,31 @@
+"""Which rules are there? All of them by name, also those that need a matrix or that average."""
+
+from course_utils.optimizers.amsgrad import amsgrad_update
+from course_utils.optimizers.lion import lion_update
+from course_utils.optimizers.muon import muon_update
+from course_utils.optimizers.rules import RULES, Rule
+from course_utils.optimizers.schedule_free import schedule_free_adam_update, schedule_free_sgd_update
+from course_utils.optimizers.shampoo import shampoo_update, soap_update
+from course_utils.optimizers.states import (
+    AMSGradState,
+    EMAMomentumState,
+    MomentumState,
+    ScheduleFreeAdamState,
+    ScheduleFreeState,
+    ShampooState,
+    SOAPState,
+)
+
+# `RULES` works entry by entry, on tensors of any shape; Muon, Shampoo and SOAP take matrices [..., m, n].
+ZOO: dict[str, Rule] = RULES | {
+    method.name: method
+    for method in (
+        Rule("AMSGrad", AMSGradState.zeros_like, amsgrad_update),
+        Rule("Lion", EMAMomentumState.zeros_like, lion_update),
+        Rule("Muon", MomentumState.zeros_like, muon_update),
+        Rule("Shampoo", ShampooState.zeros_like, shampoo_update),
+        Rule("SOAP", SOAPState.zeros_like, soap_update),
+        Rule("schedule-free SGD", ScheduleFreeState.start_at, schedule_free_sgd_update),
+        Rule("schedule-free Adam", ScheduleFreeAdamState.start_at, schedule_free_adam_update),
+    )
+}
