@@ -39,7 +39,7 @@ CENTRES = {  # first guesses, of pilot runs with other seeds
     "schedule-free Adam": 6e-3,
 }  # fmt: skip
 FACTORS = tuple(10 ** (k / 2) for k in range(-2, 3))
-TUNING, FRESH = 1, 4  # seeds
+TUNING, FRESH = 2, 6  # seeds
 BATCH_SIZE, WIDTH = 128, 100
 Job = tuple[str, float, int]  # rule, rate, seed
 Row = dict[str, Any]

@@ -7,9 +7,9 @@
 1. `gradcheck` finite differences; `autodiff` reverse mode on NumPy arrays; `initializers` the start; `phase` what many
    wide layers make of it; `optimizers` the step; `objectives` surfaces with known minima; `normalization` and
    `regularization` written out; `calibration` does a probability mean what it says; `intervals` how sure a comparison
-   is; `datasets` images in memory, hashes checked
+   is, `ranks` over many tasks; `datasets` images in memory, hashes checked
 2. `models` multilayer perceptrons; `probes` activations and gradients, without a trace; `landscapes` lines, planes and
-   trajectories; `curvature` Hessian-vector products and Lanczos
+   trajectories; `curvature` Hessian-vector products and Lanczos; `contests` what each optimizer is for
 3. `training` the loop, evaluation, exact resume
 4. `sweeps` many configurations at once, on one machine or a cluster; `speedrun` one network against the clock
 

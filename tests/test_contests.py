@@ -49,7 +49,9 @@ def test_a_walk_of_all_rates_and_seeds_is_that_of_the_class_with_its_scheduler(n
             if isinstance(optimizer, optimizers.ScheduleFreeSGD | optimizers.ScheduleFreeAdam):
                 optimizer.eval()
             loose = {"rtol": 1e-4, "atol": 1e-5} if name == "SOAP" else {"rtol": 1e-7, "atol": 1e-9}
-            torch.testing.assert_close(ends[0][k, s], param.detach(), **loose)  # SOAP turns rounding into angles
+            torch.testing.assert_close(
+                ends[0][k, s], param.detach(), **loose
+            )  # SOAP turns rounding into angles
 
 
 def test_weight_decay_is_that_of_adamw():

@@ -154,7 +154,7 @@ def plot_ranks(
     right = max(len(order), float(np.max(list(table.values()))), best + critical_difference) + 0.6
     ax.set(xlabel="rank (1 is the lowest loss)", ylim=(len(order) - 0.4, -2.2), xlim=(0.4, right))
     ax.grid(visible=False, axis="y")
-    ax.legend(fontsize=9.5, loc="lower left", bbox_to_anchor=(0, 0), ncols=1, frameon=True, framealpha=0.9)
+    ax.legend(fontsize=10, loc="upper left", bbox_to_anchor=(0, -0.11), ncols=len(tasks) + 1)
     return ax
 
 
