@@ -98,6 +98,7 @@ def critical_difference(k: int, num_tasks: int, *, confidence: float = 0.95) -> 
     Source: J. Demšar 2006, Statistical comparisons of classifiers over multiple data sets, JMLR 7, 1-30, section 3.2.2.
     """
     check_at_least("num_tasks", num_tasks, 1)
+    check_probability("confidence", confidence, below_one=True)
     q = studentized_range_quantile(confidence, k)
     return q / math.sqrt(2) * math.sqrt(k * (k + 1) / (6 * num_tasks))
 
@@ -110,6 +111,8 @@ def _range_below(q: float, k: int) -> float:
 
 
 def _ranks(scores: Tensor) -> Tensor:
+    if scores.is_complex():
+        raise ValueError("scores must be real numbers, complex ones have no order.")
     if scores.ndim != 2 or not scores.numel():
         raise ValueError(f"scores needs shape (tasks, methods), got {tuple(scores.shape)}.")
     if not scores.isfinite().all():

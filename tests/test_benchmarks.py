@@ -269,7 +269,9 @@ def zoo_row(rule, lr, seed, loss):
     return {"rule": rule, "lr": lr, "seed": seed, "loss": loss, "accuracy": 0.8, "seconds": 2.0}
 
 
-def test_the_zoo_tunes_every_rule_alike_before_any_fresh_seed_and_takes_no_rate_that_diverged(bench, monkeypatch):
+def test_the_zoo_tunes_every_rule_alike_before_any_fresh_seed_and_takes_no_rate_that_diverged(
+    bench, monkeypatch
+):
     zoo = bench("zoo")
     monkeypatch.setattr(zoo, "CENTRES", {"SGD": 0.1, "Adam": 0.01})
     monkeypatch.setattr(zoo, "FACTORS", (1.0, 10.0))
@@ -278,7 +280,12 @@ def test_the_zoo_tunes_every_rule_alike_before_any_fresh_seed_and_takes_no_rate_
     assert jobs == [("SGD", 0.1, 7), ("SGD", 1.0, 7), ("Adam", 0.01, 7), ("Adam", 0.1, 7)]
     rows = [zoo_row(*job, loss) for job, loss in zip(jobs, (0.5, None, 0.3, 0.2), strict=True)]
     assert zoo.missing_jobs(rows[:3], seeds) == [jobs[3]]
-    assert zoo.missing_jobs(rows, seeds) == [("SGD", 0.1, 1), ("Adam", 0.1, 1), ("SGD", 0.1, 2), ("Adam", 0.1, 2)]
+    assert zoo.missing_jobs(rows, seeds) == [
+        ("SGD", 0.1, 1),
+        ("Adam", 0.1, 1),
+        ("SGD", 0.1, 2),
+        ("Adam", 0.1, 2),
+    ]
     rows += [zoo_row(*job, 0.4) for job in zoo.missing_jobs(rows, seeds)]
     assert zoo.missing_jobs(rows, seeds) == []
     first, second = zoo.summary(rows, seeds)
@@ -286,7 +293,9 @@ def test_the_zoo_tunes_every_rule_alike_before_any_fresh_seed_and_takes_no_rate_
     assert second["on_edge"]
 
 
-def test_the_zoo_goes_on_where_it_was_stopped_and_leaves_out_a_line_that_was_cut_short(bench, tmp_path, monkeypatch):
+def test_the_zoo_goes_on_where_it_was_stopped_and_leaves_out_a_line_that_was_cut_short(
+    bench, tmp_path, monkeypatch
+):
     zoo = bench("zoo")
     monkeypatch.setattr(zoo, "CENTRES", {"SGD": 0.1, "Adam": 0.01})
     monkeypatch.setattr(zoo, "FACTORS", (0.3, 1.0, 3.0))
@@ -295,7 +304,7 @@ def test_the_zoo_goes_on_where_it_was_stopped_and_leaves_out_a_line_that_was_cut
     assert jobs.read_text() == ""
     assert zoo.main(["--small", "--jobs", str(jobs)]) == 0
     rows = zoo.read_jobs(jobs)
-    assert len(rows) == 2 * 3 + 2
+    assert len(rows) == 2 * 3 * zoo.TUNING + 2
     assert all(row["loss"] < math.log(10) for row in rows)
     with jobs.open("a") as file:
         file.write('{"rule": "SG')

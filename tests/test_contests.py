@@ -145,9 +145,17 @@ def test_what_cannot_be_walked_is_refused_by_name():
     task = make_bowl(SEEDS, size=3)
     with pytest.raises(ValueError, match=r"share must be None for schedule-free SGD, which averages"):
         walk(ZOO["schedule-free SGD"], task.losses, task.starts, [0.1], num_steps=2, share=linear(2))
-    with pytest.raises(ValueError, match=r"losses must return shape \(1, 3\), one for each run"):
+    with pytest.raises(
+        ValueError, match=r"losses must return shape \(1, 3\), one for each of lrs and each run"
+    ):
         walk(ZOO["SGD"], lambda params, step: params[0].sum(), task.starts, [0.1], num_steps=2)
     with pytest.raises(ValueError, match=r"starts needs real parameters \[S, ...\] of the same S"):
         walk(ZOO["SGD"], task.losses, [torch.zeros(3)], [0.1], num_steps=2)
+    with pytest.raises(ValueError, match=r"losses must depend on all of starts, but number 1 is not used"):
+        walk(ZOO["SGD"], task.losses, [*task.starts, torch.zeros(3, 2)], [0.1], num_steps=2)
+    with pytest.raises(ValueError, match=r"batch_size needs 1 to 4, the number of images"):
+        make_network(SEEDS, torch.zeros(4, 3), torch.zeros(4).long(), batch_size=5)
+    with pytest.raises(ValueError, match=r"condition must be at most 1e\+12"):
+        make_bowl(SEEDS, condition=1e13)
     with pytest.raises(ValueError, match=r"images needs shape \(N, 784\) and a block that divides 28"):
         pool(torch.zeros(2, 100))

@@ -141,7 +141,9 @@ def test_soap_finds_a_basis_where_most_rows_of_a_gradient_are_alike():
         (grad,) = torch.autograd.grad(task.losses([w := task.starts[0].clone().requires_grad_()], 0).sum(), w)
         state = soap_update(grad, SOAPState.zeros_like(grad), lr=0.1)[1]
         assert state.left_basis.isfinite().all()
-        torch.testing.assert_close(state.left_basis.mT @ state.left_basis, torch.eye(128)[None], atol=1e-4, rtol=0)
+        torch.testing.assert_close(
+            state.left_basis.mT @ state.left_basis, torch.eye(128)[None], atol=1e-4, rtol=0
+        )
 
 
 @pytest.mark.parametrize("every", [0, 2.5, True])

@@ -12,9 +12,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from course_utils._checks import check_at_least, check_positive
+from course_utils._checks import check_at_least, check_floating, check_labels, naming
 from course_utils._types import checked
 from course_utils.seeding import make_generator
+
+_MOST_CLASSES = 10_000
+_LARGEST_CONDITION = 1e12  # beyond it float64 leaves little of the flat directions
 
 
 class Task(NamedTuple):
@@ -49,11 +52,12 @@ def make_bowl(seeds: Sequence[int], *, condition: float = 1e3, size: int = 10, t
     Raises: ValueError: if a number is out of range.
     """
     check_at_least("condition", condition, 1)
+    if condition > _LARGEST_CONDITION:
+        raise ValueError(f"condition must be at most {_LARGEST_CONDITION:g}, got condition={condition!r}.")
     check_at_least("size", size, 2)
     values = condition ** torch.linspace(-0.5, 0, size, dtype=torch.float64)
     targets, lefts, rights = [], [], []
-    for seed in seeds:
-        generator = make_generator(seed)
+    for generator in _generators(seeds):
         target, u, v = torch.randn(3, size, size, generator=generator, dtype=torch.float64)
         u, v = torch.linalg.qr(u).Q, torch.linalg.qr(v).Q
         if not turned:
@@ -104,8 +108,7 @@ def make_words(
     check_at_least("num_examples", num_examples, batch_size)
     frequencies = 1 / torch.arange(1.0, num_words + 1)
     texts, classes = [], []
-    for seed in seeds:
-        generator = make_generator(seed)
+    for generator in _generators(seeds):
         drawn = torch.multinomial(
             frequencies.expand(num_examples, -1), length, replacement=True, generator=generator
         )
@@ -133,10 +136,23 @@ def make_network(
     Raises: ValueError: if a number is out of range.
     """
     check_at_least("width", width, 1)
+    check_floating(images=images)
+    if images.ndim != 2 or not images.numel():
+        raise ValueError(
+            f"images needs shape (N, pixels) and one or more of both, got {tuple(images.shape)}."
+        )
+    if labels.shape != images.shape[:1]:
+        raise ValueError(
+            f"labels needs one entry for each of {len(images)} images, got {tuple(labels.shape)}."
+        )
+    check_labels("labels", labels, _MOST_CLASSES)
+    if not 1 <= batch_size <= len(images):
+        raise ValueError(
+            f"batch_size needs 1 to {len(images)}, the number of images, got batch_size={batch_size}."
+        )
     num_classes = int(labels.max()) + 1
-    first, last = [], []
-    for seed in seeds:
-        generator = make_generator(seed)
+    first, last = list[Tensor](), list[Tensor]()
+    for generator in _generators(seeds):
         pixels = images.shape[1]
         weights = (
             torch.randn(n, m, generator=generator) * math.sqrt(2 / n)
@@ -146,6 +162,13 @@ def make_network(
             layer.append(F.pad(matrix, (0, 0, 0, 1)))  # biases start at 0
     starts = [torch.stack(first).to(images), torch.stack(last).to(images)]
     return _classify("network", images, labels, seeds, batch_size, starts)
+
+
+def _generators(seeds: Sequence[int]) -> list[torch.Generator]:
+    if not len(seeds):
+        raise ValueError("seeds is empty: a task needs one or more runs.")
+    with naming("seeds"):
+        return [make_generator(seed) for seed in seeds]
 
 
 def _classify(
@@ -190,7 +213,9 @@ def pool(images: Tensor, *, side: int = 28, block: int = 2) -> Tensor:
 
     Raises: ValueError: if the images have another size, or blocks do not fill a side.
     """
-    check_positive("block", block)
+    check_floating(images=images)
+    check_at_least("side", side, 1)
+    check_at_least("block", block, 1)
     if images.ndim != 2 or images.shape[1] != side * side or side % block:
         raise ValueError(
             f"images needs shape (N, {side * side}) and a block that divides {side}, got {tuple(images.shape)} and "

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from course_utils._checks import check_finite, check_positive
-from course_utils._given import call_given
+from course_utils._given import call_given, check_differentiable
 from course_utils._types import checked, describe
 from course_utils.optimizers import Rule
 
@@ -78,8 +78,14 @@ def _gradients(
     with torch.enable_grad():
         values = call_given("losses", losses, "the parameters and a step", leaves, step)
         if not isinstance(values, Tensor) or values.shape != shape:
-            raise ValueError(f"losses must return shape {shape}, one for each run, got {describe(values)}.")
-        return values.detach(), torch.autograd.grad(values.sum(), leaves)
+            raise ValueError(
+                f"losses must return shape {shape}, one for each of lrs and each run of starts, got {describe(values)}."
+            )
+        check_differentiable("losses", values, "the parameters")
+        grads = torch.autograd.grad(values.sum(), leaves, allow_unused=True)
+    if unused := [k for k, grad in enumerate(grads) if grad is None]:
+        raise ValueError(f"losses must depend on all of starts, but number {unused[0]} is not used.")
+    return values.detach(), grads
 
 
 def _check(starts: Sequence[Tensor], lrs: Sequence[float], num_steps: int, weight_decay: float) -> None:
