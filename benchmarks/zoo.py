@@ -6,7 +6,7 @@ and is no part of `make bench`. What was done is kept in a file of jobs, so that
 
     python benchmarks/zoo.py                 (add --minutes 5 to stop after about five, --small to try it in seconds)
 
-The last call, which finds all jobs done, writes results/zoo.json, which notebook 14 reads.
+The call that finds all jobs done writes results/zoo.json.
 """
 
 import argparse
