@@ -25,9 +25,7 @@ class Task(NamedTuple):
 
     name: str
     starts: list[Tensor]  # parameters [S, ...] of S seeds
-    losses: Callable[
-        [list[Tensor], int], Tensor
-    ]  # (parameters [..., S, ...], step) -> [..., S], to be lowered
+    losses: Callable[[list[Tensor], int], Tensor]  # (parameters [..., S, ...], step) -> [..., S]
     score: Callable[[list[Tensor]], Tensor]  # parameters [..., S, ...] -> [..., S], the lower the better
 
 

@@ -51,9 +51,8 @@ def walk(
     lr = [torch.tensor(lrs, dtype=p.dtype, device=p.device).reshape(-1, *[1] * p.ndim) for p in starts]
     first = [p.detach().expand(len(lrs), *p.shape) for p in starts]
     params = [p.clone() for p in first]
-    states = [
-        rule.init(torch.zeros_like(p)) for p in params
-    ]  # averages are kept as what they moved, at a rate of 1
+    # From zero: averages are kept as what they moved at a rate of 1.
+    states = [rule.init(torch.zeros_like(p)) for p in params]
     averages = any(hasattr(state, "x") for state in states)
     if averages and share is not None:
         raise ValueError(f"share must be None for {rule.name}, which averages over steps of one rate.")
