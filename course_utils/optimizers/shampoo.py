@@ -45,9 +45,8 @@ def shampoo_update(
     Raises: ValueError: as the other rules, and if `grad` has fewer than two axes.
     Source: Gupta, Koren and Singer 2018 (arXiv:1802.09568), Algorithm 1, which begins with L = R = εI.
     """
-    grad = grad.to(
-        torch.promote_types(grad.dtype, state.left.dtype)
-    )  # as in a sum; products do not by themselves
+    # As in a sum; products do not promote by themselves.
+    grad = grad.to(torch.promote_types(grad.dtype, state.left.dtype))
     left, right = state.left + grad @ grad.mT, state.right + grad.mT @ grad
     direction = _inverse_fourth_root(left, eps) @ grad @ _inverse_fourth_root(right, eps)
     return -lr * direction, ShampooState(left, right)
@@ -88,9 +87,8 @@ def soap_update(
     Source: Vyas et al. 2024 (arXiv:2409.11321), Algorithms 3 and 4.
     """
     check_count("every", every, _MOST_STEPS, usual=10)
-    grad = grad.to(
-        torch.promote_types(grad.dtype, state.left.dtype)
-    )  # as in a sum; products do not by themselves
+    # As in a sum; products do not promote by themselves.
+    grad = grad.to(torch.promote_types(grad.dtype, state.left.dtype))
     left = beta2 * state.left + (1 - beta2) * grad @ grad.mT
     right = beta2 * state.right + (1 - beta2) * grad.mT @ grad
     t, ql, qr = state.step, state.left_basis, state.right_basis

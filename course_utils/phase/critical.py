@@ -25,10 +25,8 @@ from course_utils.phase._means import (
 )
 from course_utils.phase.maps import correlation_map, pair_slope, slope
 
-_EXPONENTS = (
-    -27,
-    40,
-)  # variances from 2^-27 = 7e-9, which counts as 0, to 2^40 = 1e12, beyond which it explodes
+# Variances from 2^-27 = 7e-9, which counts as 0, to 2^40 = 1e12, beyond which it explodes.
+_EXPONENTS = (-27, 40)
 _BISECTIONS = 60  # halvings of a factor 2: more than a float64 can tell apart
 _NEUTRAL = 1e-12  # relative; beyond the quadrature's error where phi is piecewise linear
 
@@ -47,9 +45,7 @@ class DepthScales(NamedTuple):
     q: float  # the fixed point of the variance
     chi: float  # slope of the correlation map at c = 1: below 1 order, above 1 chaos
     c: float  # the correlation that two different inputs run to
-    xi_q: (
-        float  # layers per factor e of the variance; infinite where it falls more slowly than any exponential
-    )
+    xi_q: float  # layers per factor e of the variance; infinite where it is slower than any exponential
     xi_c: float  # layers per factor e of the correlation: how deep a difference survives
 
 
