@@ -48,7 +48,7 @@ def plot_family(
                     f"places[{name!r}] must lie on one of {len(choices)} {side}, got {number:g}."
                 )
     check_labels("descents", itertools.chain.from_iterable(descents), "places", places)
-    ax = axes_for(ax, figsize=(2.1 * len(columns) + 1.6, 0.92 * len(rows) + 1.0))
+    ax = axes_for(ax, figsize=(2.1 * len(columns) + 1.6, 0.8 * len(rows) + 1.0))
     spots = _spots(places)
     for start, end in descents:
         across = abs(spots[end][0] - spots[start][0]) > 0
@@ -134,7 +134,7 @@ def plot_ranks(
     check_numbers(">= 0", critical_difference=critical_difference)
     means = {name: float(numbers(f"ranks[{name!r}]", values).mean()) for name, values in table.items()}
     order = sorted(means, key=lambda name: means[name])
-    ax = axes_for(ax, figsize=(8.6, 0.32 * len(order) + 1.5))
+    ax = axes_for(ax, figsize=(8.6, 0.29 * len(order) + 1.5))
     best = means[order[0]]
     ax.axvspan(best, best + critical_difference, color=BLUE, alpha=0.10, lw=0)
     for row, name in enumerate(order):
