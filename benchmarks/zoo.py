@@ -122,7 +122,7 @@ def summary(rows: list[Row], seeds: tuple[list[int], list[int]]) -> list[Row]:
         found.append({
             "rule": name, "lr": lr, "on_edge": lr in (centre * FACTORS[0], centre * FACTORS[-1]),
             "losses": [round(run["loss"], 5) for run in runs], "accuracies": [run["accuracy"] for run in runs],
-            "seconds": statistics.median(run["seconds"] for run in runs),
+            "seconds": round(statistics.median(run["seconds"] for run in runs), 2),
         })  # fmt: skip
     return found
 
