@@ -1,5 +1,6 @@
 """The website's generated pages: docstrings become fields, claims become rows, links lead to pages."""
 
+import inspect
 import json
 import math
 
@@ -7,6 +8,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
+from course_utils import initializers, optimizers
 from course_utils.authoring.cli import main
 from course_utils.authoring.colab import Publication
 from course_utils.authoring.form.ledger import claim_sources
@@ -17,6 +19,7 @@ from course_utils.authoring.site.leaderboard import leaderboard_page
 from course_utils.authoring.stored import read_claim, stored_claims
 from course_utils.exercises import SEAL
 
+WITHOUT_AN_AUTHOR = (initializers.constant_, initializers.normal_)
 CLAIM = "[05.3 holds] keeps <q>: the mean square: measured 0.98 ± 0.1 (95 %, n = 5), expected 1, within 5 %"
 FIRST = "# 5 · Start\n\n**Question.** Which start?\n\n**You need:** 04. **Time:** a minute\non two cores.\n\nAnd more."
 CHECK = 'check("05.3", "keeps <q>", measured=q, expected=1.0, rel=0.05, rows=("S0-032",), source="eq. 5.11")'
@@ -179,6 +182,22 @@ def test_sections_become_fields_and_formulas_stay():
         "Do it.", "", ".. math:: a |b|", "    c", "", "", r":param x: the \*input\*,", "    long.", "",
         ":Returns: y of ``x``.", "    And more.", "", ":Raises: ValueError: if not.", "", ":Source: A 1999.",
     ]  # fmt: skip
+
+
+STARTS = [
+    getattr(initializers, name)
+    for name in initializers.__all__
+    if name.endswith("_") and name != "initialize_"
+]
+
+
+@pytest.mark.parametrize(
+    "rule", STARTS + [rule.update for rule in optimizers.ZOO.values()], ids=lambda rule: rule.__name__
+)
+def test_every_rule_says_its_equation_and_its_source_or_whose_variance_it_has(rule):
+    text = inspect.getdoc(rule)
+    assert "math:" in text
+    assert "Source:" in text or "the variance of `" in text or rule in WITHOUT_AN_AUTHOR
 
 
 # The command

@@ -26,7 +26,9 @@ def lsuv_(
     max_passes: int = 10,
     generator: torch.Generator | None = None,
 ) -> nn.Module:
-    """Scale each layer until its output has the variance `target` on the batch `x`: measured instead of derived.
+    r"""Scale each layer until its output has the variance `target` on the batch `x`: measured instead of derived.
+
+    .. math:: W_l \leftarrow W_l\, \sqrt{v / \text{Var}(z_l)}, \qquad z_l = W_l h_{l-1}
 
     Layers start orthogonal with biases at 0 and are visited in the order in which the forward pass reaches them. Mode
     and hooks are left as they were.
@@ -34,8 +36,8 @@ def lsuv_(
     Args:
         model: with nn.Linear or convolution layers; their weights are overwritten, their biases set to 0.
         x: one batch of inputs, on the model's device.
-        target: variance of each layer's output over batch and units, > 0.
-        tolerance: how far from `target` is near enough, relative, >= 0.
+        target: variance v of each layer's output over batch and units, > 0.
+        tolerance: how far from `target` is near enough, relative, >= 0; the authors' code stops at 0.1 already.
         max_passes: forward passes per layer, at least 1; one suffices where the output is linear in the weight.
         generator: of the orthogonal start.
     Returns: `model` itself.

@@ -42,7 +42,9 @@ def scale_branches_(branches: Sequence[nn.Module], *, scale: float | None = None
 @checked
 @torch.no_grad()
 def zero_branches_(branches: Sequence[nn.Module]) -> None:
-    """Set the last layer of each branch to 0: every block starts as the identity.
+    r"""Set the last layer of each branch to 0: every block starts as the identity.
+
+    .. math:: W_m \leftarrow 0, \qquad b_m \leftarrow 0 \quad \text{in a branch of m layers, so that } h_{l+1} = h_l
 
     The same function at the start as a trained factor of 0 behind each branch (SkipInit and ReZero, which
     `course_utils.models.ResidualMLP` has as `branch_scale=0.0`); the first step moves other parameters, though: here

@@ -56,7 +56,7 @@ def fan_in_and_fan_out(weight: Tensor) -> tuple[int, int]:
 @checked
 @torch.no_grad()
 def constant_(weight: Tensor, *, value: float) -> Tensor:
-    """Fill `weight` with one number: every unit of a layer starts equal, and stays equal (notebook 05, part I)."""
+    """Fill `weight` with one number, :math:`W_{ij} = c`: units start equal, and stay equal (notebook 05, part I)."""
     _check_weight(weight, "value", value)
     return weight.fill_(value)
 
@@ -64,7 +64,7 @@ def constant_(weight: Tensor, *, value: float) -> Tensor:
 @checked
 @torch.no_grad()
 def normal_(weight: Tensor, *, std: float, generator: torch.Generator | None = None) -> Tensor:
-    """Fill `weight` from N(0, std**2). `std` is a standard deviation, never a variance."""
+    r"""Fill `weight` from :math:`\mathcal N(0, \sigma^2)`. `std` is σ, a standard deviation, never a variance."""
     check_positive("std", std, strict=False)
     return _normal(weight, std, generator)
 

@@ -85,6 +85,9 @@ def linear(total: int) -> Share:
 def one_cycle(total: int, peak: float = 0.3, start: float = 0.04, end: float = 4e-6) -> Share:
     r"""Return one rise to 1 and one longer fall to almost nothing, each half a wave.
 
+    .. math:: s(t) = a + (b - a)\, \frac{1 - \cos(\pi u)}{2}, \qquad
+              u \in [0, 1]: \text{ the part done, of the rise from a = start to b = 1, then of the fall from 1 to end}
+
     The defaults are those of torch's OneCycleLR (start 1/25 of the peak, end 1/10,000 of the start), where the peak
     stands at step 0.3 T - 1. The paper goes up and down in straight lines, and lets momentum fall while the rate rises;
     torch does the latter by itself, this share does not.
