@@ -1,5 +1,7 @@
 """The website: Sphinx over the stored outputs of the notebooks. `course site` stages the sources and runs it."""
 
+from docutils import nodes
+
 from course_utils import __version__
 from course_utils.authoring.site.docstrings import to_rst
 
@@ -42,7 +44,7 @@ exclude_patterns = ["README.md", "student"]  # the copies to download are no pag
 
 
 def setup(app):
-    """Read our docstrings as they are written."""
+    """Read our docstrings as they are written, and our formulas."""
 
     def convert(app, what, name, obj, options, lines):
         lines[:] = (
@@ -52,5 +54,13 @@ def setup(app):
     def skip(app, what, name, obj, skip, options):
         return True if (getattr(obj, "__doc__", None) or "").startswith("Alias for field number") else None
 
+    def stand_alone(app, doctree):
+        """Sphinx puts formulas of several lines into a `split`, in which no number may stand: these need none."""
+        for formula in doctree.findall(nodes.math_block):
+            if r"\tag{" in (text := formula.astext()):
+                formula["no-wrap"] = True
+                formula[:] = [nodes.Text(rf"\[{text}\]")]
+
+    app.connect("doctree-read", stand_alone)
     app.connect("autodoc-process-docstring", convert)
     app.connect("autodoc-skip-member", skip)

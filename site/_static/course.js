@@ -55,10 +55,13 @@ for (const button of document.querySelectorAll("[data-prints]")) button.addEvent
 // From a disk the search finds pages, but no browser lets it read them for a summary.
 if (location.protocol === "file:") DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;
 
-// A formula that is wider than the page can be scrolled: by keyboard too.
+// A formula that is wider than the page shrinks, to seven tenths. One that is wider still can be scrolled, by keyboard too.
 window.addEventListener("load", async () => {
   await window.MathJax?.startup?.promise;
   for (const formula of document.querySelectorAll("mjx-container[display='true']")) {
-    if (formula.scrollWidth > formula.clientWidth) formula.tabIndex = 0;
+    const parts = [formula.parentElement, formula];
+    const wide = () => parts.find((part) => part.scrollWidth > part.clientWidth);
+    for (let percent = 95; percent >= 70 && wide(); percent -= 5) parts[0].style.fontSize = `${percent}%`;
+    if (wide()) wide().tabIndex = 0;
   }
 });
