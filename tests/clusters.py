@@ -50,7 +50,8 @@ def commands(tmp_path):
     life = ["--no-nanny", "--death-timeout", "60", "--local-directory", tmp_path]
     worker = subprocess.Popen([*start, "worker", "--nthreads", "1", *life, *options], **quiet)
     try:
-        wait_until(file.exists)
+        # the file is there before it is written
+        wait_until(lambda: file.exists() and file.read_text().endswith("}"))
         yield scheduler, file
     finally:
         for process in (worker, scheduler):
