@@ -4,7 +4,6 @@ A large gradient that is rare and right can be outvoted by small ones that are f
 one before it comes again, and divides the others by almost nothing (Reddi, Kale and Kumar 2018, section 3).
 """
 
-import math
 from typing import Any
 
 import torch
@@ -64,12 +63,6 @@ class AMSGrad(Adam):
         super()._init_state(state, param)
         state["v_max"] = torch.zeros_like(param, memory_format=torch.preserve_format)
 
-    def _update_(self, param: Tensor, grad: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
-        beta1, beta2 = group["beta1"], group["beta2"]
-        state["step"] += 1
-        m = state["m"].lerp_(grad, 1 - beta1)
-        v = state["v"].mul_(beta2).addcmul_(grad, grad, value=1 - beta2)
-        v_max = torch.maximum(state["v_max"], v, out=state["v_max"])
-        correction1, correction2 = 1 - beta1 ** state["step"], math.sqrt(1 - beta2 ** state["step"])
-        denominator = v_max.sqrt().add_(group["eps"] * correction2)
-        param.addcdiv_(m, denominator, value=-group["lr"] * correction2 / correction1)
+    def _second_moment(self, grad: Tensor, state: dict[str, Any], beta2: float) -> Tensor:
+        v = super()._second_moment(grad, state, beta2)
+        return torch.maximum(state["v_max"], v, out=state["v_max"])

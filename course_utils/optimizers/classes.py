@@ -172,11 +172,15 @@ class Adam(RuleOptimizer):
     def _update_(self, param: Tensor, grad: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
         beta1, beta2 = group["beta1"], group["beta2"]
         state["step"] += 1
-        m = state["m"].lerp_(grad, 1 - beta1)
-        v = state["v"].mul_(beta2).addcmul_(grad, grad, value=1 - beta2)
+        m, v = state["m"].lerp_(grad, 1 - beta1), self._second_moment(grad, state, beta2)
         correction1, correction2 = 1 - beta1 ** state["step"], math.sqrt(1 - beta2 ** state["step"])
         denominator = v.sqrt().add_(group["eps"] * correction2)
         param.addcdiv_(m, denominator, value=-group["lr"] * correction2 / correction1)
+
+    def _second_moment(self, grad: Tensor, state: dict[str, Any], beta2: float) -> Tensor:
+        """Bring `state` up to date, and return what the step is divided by the root of; it is read only."""
+        v: Tensor = state["v"].mul_(beta2).addcmul_(grad, grad, value=1 - beta2)
+        return v
 
 
 class AdamW(Adam):
